@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from musetalk.avatars.store import AvatarStore
 from musetalk.backends.registry import BackendRegistry
-from musetalk.batch.places import HERE, check_place, reached
+from musetalk.batch.places import HERE, reached
 from musetalk.comparison.viewing import compare_for_viewing
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.dispatch.engine import WorkersEngine
@@ -95,8 +95,17 @@ class RunningApp:
 
 @contextmanager
 def running(options: ServerOptions) -> Iterator[RunningApp]:
-    """The app, served while the `with` block runs."""
-    check_place(options.workers)
+    """The app, served while the `with` block runs.
+
+    Raises:
+        MuseTalkError: It cannot be served like that; where its workers cannot be reached, nothing was made or served.
+    """
+    with reached(options.workers), _running(options) as app:
+        yield app
+
+
+@contextmanager
+def _running(options: ServerOptions) -> Iterator[RunningApp]:
     sweep(Path(tempfile.gettempdir()))  # of a server that was killed; jobs, the store sees to
     for name, value in _EVENTS.items():
         os.environ.setdefault(name, value)
@@ -136,7 +145,6 @@ def running(options: ServerOptions) -> Iterator[RunningApp]:
         monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness, workers), options.metrics_token)
         _add_routes(page, live if options.live_sessions else None, monitoring)
         if workers is not None:  # once the page is served: Gradio gives up where it is slow to answer itself
-            until_end.enter_context(reached(options.workers))
             until_end.enter_context(workers_at(options.workers, workers, engine))
         _log.info("serving on %s", page.local_url)
         yield RunningApp(page, jobs, live)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -12,7 +14,10 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from musetalk.errors import BackendError, PackageError
 from musetalk.utils.arrays import UInt8Array
+from musetalk.webui.options import ServerOptions
+from musetalk.webui.server import running
 from tests.helpers.command import musetalk
 from tests.helpers.media import tone, write_wav
 from tests.helpers.metrics import read_metrics
@@ -76,4 +81,25 @@ def test_a_place_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
     code, _, said = musetalk("app", "--workers", "gpu-3", "--jobs-dir", tmp_path / "jobs")
     assert code == 2
     assert '"gpu-3" is no place to render on: give local:N' in said
+    assert not (tmp_path / "jobs").exists()
+
+
+def nobody_answers(*_: object, **__: object) -> None:
+    raise ConnectionError("nobody answers")
+
+
+@pytest.mark.parametrize(
+    ("ray", "refused", "said"),
+    [
+        (None, PackageError, "Ray.* cannot be imported"),
+        (SimpleNamespace(init=nobody_answers), BackendError, r"cluster auto cannot be reached \(nobody answers\)"),
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_is_refused_before_anything_is_served(
+    ray: object, refused: type[BackendError], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    options = ServerOptions(workers="ray:auto", jobs_dir=tmp_path / "jobs")
+    with pytest.raises(refused, match=said), running(options):
+        pass
     assert not (tmp_path / "jobs").exists()
