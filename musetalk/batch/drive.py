@@ -374,6 +374,7 @@ class Driver:
         work = course.work
         about = {"attempts": course.tries.attempts, "seconds": round(course.seconds, 3), "worker": worker}
         try:
+            self._staging.check_held()
             made = self._staging.place(work)
             told = report.chosen(work.choice)
             results = publish_rows(work, made, self._ledger, told, about, reports=self._rules.reports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.outcome import RowResult
-from musetalk.batch.publish import entry_of, publish, save_row
+from musetalk.batch.publish import Staging, entry_of, publish, save_row
 from musetalk.batch.reading import Known, ReadAhead, Refused
 from musetalk.batch.rows import Row
 from musetalk.batch.watch import Watcher
@@ -19,6 +19,7 @@ class Intake:
     Args:
         ahead: Reads them.
         ledger: What is done; this process holds it.
+        staging: Where results go; this process may write there.
         watcher: Who is told.
         reports: Whether a report is written beside each output.
 
@@ -27,8 +28,9 @@ class Intake:
         deaths: Over how many of its workers' deaths a render was before, by key.
     """
 
-    def __init__(self, ahead: ReadAhead, ledger: Ledger, watcher: Watcher, *, reports: bool) -> None:
+    def __init__(self, ahead: ReadAhead, ledger: Ledger, staging: Staging, watcher: Watcher, *, reports: bool) -> None:
         self._ahead, self._ledger, self._watcher, self._reports = ahead, ledger, watcher, reports
+        self._staging = staging
         self._entries = ledger.entries()
         self._aside = {entry.key: entry for entry in self._entries.values() if entry.state == "set_aside"}
         self._made: dict[str, tuple[Location, RowResult]] = {}  # what is there, by key
@@ -102,6 +104,7 @@ class Intake:
         """Give a row a copy of another one's file."""
         try:
             self._ledger.check_held()
+            self._staging.check_held()
             result = there.for_row(row, "duplicate", publish(place, row.output))
             if self._reports:
                 save_row(result, row, self._ledger)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from musetalk.batch.content import read_digest
+from musetalk.batch.lease import Lease, leased
 from musetalk.batch.ledger import Entry, Ledger
 from musetalk.batch.made import MadeRecord, record_beside
 from musetalk.batch.opening import report_beside
 from musetalk.batch.outcome import STORED, RowResult, facts_of
 from musetalk.batch.rows import Row
+from musetalk.batch.watch import Clock
 from musetalk.batch.works import Work
 from musetalk.errors import ManifestError, MediaError, StorageError, StorageUnreachableError, write_error
 from musetalk.pipeline.report import RenderReport, as_json, save_json
@@ -41,18 +43,60 @@ class Staging:
     Attributes:
         folder: Beside the ledger; of objects, in their store; None: there is none, and renders are made at their own
             places.
+        lease: Lets the driver write there, where that is a store.
     """
 
     folder: Location | None
+    lease: Lease | None = None
 
     @classmethod
-    def beside(cls, ledger: Path | None, rows: Iterable[Row]) -> Staging:
-        """Return that of a batch: with its ledger, or, of objects, in their store, where each gets its name at once."""
+    def beside(
+        cls, ledger: Path | None, rows: Iterable[Row], below: ObjectUrl | None = None, clock: Clock | None = None
+    ) -> Staging:
+        """Return that of a batch: with its ledger, or, of objects, in their store, where each gets its name at once.
+
+        Args:
+            ledger: The file; None: the batch has none.
+            rows: Of the batch.
+            below: What their objects lie below; None: what their URLs have in common.
+            clock: The driver's.
+        """
         urls = [row.output for row in rows if isinstance(row.output, ObjectUrl)]
         name = f".{'batch' if ledger is None else ledger.name}{FOLDER_ENDING}"
         if urls:
-            return cls(common_prefix(urls) / name)
+            below = below or common_prefix(urls)
+            return cls(below / name, Lease(below, passed=(clock or Clock()).now))
         return cls(None if ledger is None else ledger.with_name(name))
+
+    @contextmanager
+    def held(self, ask: Callable[[Callable[[], None]], None]) -> Iterator[str]:
+        """Let no other driver write there while the `with` block runs, where it is a store.
+
+        Args:
+            ask: See `leased`.
+
+        Yields:
+            What the user should know of that; empty: nothing.
+
+        Raises:
+            LedgerError: Another driver does.
+            StorageError: The store says no, or cannot be reached.
+        """
+        if self.lease is None:
+            yield ""
+            return
+        with leased(self.lease, ask):
+            yield self.lease.notice
+
+    def check_held(self) -> None:
+        """Make sure that no other driver has taken over the store.
+
+        Raises:
+            LedgerError: One has.
+            StorageError: The store says no, or cannot be reached.
+        """
+        if self.lease is not None:
+            self.lease.check_held()
 
     def check_apart(self, rows: Iterable[Row]) -> None:
         """Make sure that no row reads or writes in such a folder, which goes with all that is in it.

@@ -20,6 +20,7 @@ from musetalk.batch.watch import Unwatched, Watcher
 from musetalk.batch.works import Chooser
 from musetalk.errors import Cancelled, ManifestError
 from musetalk.progress import CancelToken
+from musetalk.storage.locations import ObjectUrl
 from musetalk.storage.store import facts_of
 from musetalk.utils.units import counted
 
@@ -33,9 +34,11 @@ class BatchOptions(Rules):
     Attributes:
         strict: Whether a row that cannot work (a file that is missing, settings that are wrong) refuses the batch;
             else it fails alone.
+        below: The URL that results lie below, where they are objects; None: what theirs have in common.
     """
 
     strict: bool = False
+    below: ObjectUrl | None = None
 
 
 def run_batch(
@@ -65,18 +68,19 @@ def run_batch(
     Raises:
         ManifestError: `strict`, and a row cannot work; or one's file lies where renders are made; nothing was done.
         BackendError: No worker is left.
-        LedgerError: Another driver has taken over.
+        LedgerError: Another driver has taken over, or writes below the same URL.
         StorageError: A store cannot be reached, so that nobody can say what is done, or does not take results.
     """
     options, watcher, cancel = options or BatchOptions(), watcher or Unwatched(), cancel or CancelToken()
     began = options.clock.now()
-    place = Staging.beside(ledger.path, rows)
+    place = Staging.beside(ledger.path, rows, options.below, options.clock)
     place.check_apart(rows)
-    notes = [ledger.notice] if ledger.notice else []
-    for note in notes:
-        watcher.note(note)
+    token = CancelToken(cancel)
     with ExitStack() as stack:
-        token = CancelToken(cancel)
+        taken = stack.enter_context(place.held(lambda question: options.retries.ask(question, token.check)))
+        notes = [note for note in (ledger.notice, taken) if note]
+        for note in notes:
+            watcher.note(note)
         digests = Digests(ledger, token, lambda url: options.retries.ask(partial(facts_of, url), token.check))
         reader: Iterable[Read] = RowReader(rows, digests, engine, ledger)
         if options.strict:
@@ -85,13 +89,13 @@ def run_batch(
             except Cancelled:
                 return _report(rows, {}, {}, notes, options.clock.now() - began, stopped=True)
         ahead = stack.enter_context(ReadAhead(reader, len(rows), token))
-        intake = Intake(ahead, ledger, watcher, reports=options.reports)
+        intake = Intake(ahead, ledger, place, watcher, reports=options.reports)
         driver = Driver(intake, executor, ledger, place, options, watcher, cancel)
         whole = driver.run()
-    results = intake.results | driver.results
-    report = _report(rows, results, driver.tallies, notes, options.clock.now() - began, stopped=not whole)
-    if report.complete:
-        place.remove()
+        results = intake.results | driver.results
+        report = _report(rows, results, driver.tallies, notes, options.clock.now() - began, stopped=not whole)
+        if report.complete:
+            place.remove()
     return report
 
 

@@ -87,7 +87,9 @@ def batch(
     beside = FileUses().reading(manifest, "the manifest").writing(ledger, "the ledger").writing(report, "the report")
     with _refusing():
         beside.check()
-    options = BatchOptions(RetryPolicy(attempts=retries + 1), stall_seconds=60 * stall_minutes, strict=strict)
+    below = None if isinstance(outputs, Path) else outputs
+    policy = RetryPolicy(attempts=retries + 1)
+    options = BatchOptions(policy, stall_seconds=60 * stall_minutes, strict=strict, below=below)
     with open_ledger(ledger, resume=resume, outputs=[row.output for row in rows]) as opened:
         made = do_rows(rows, engine, opened, beside, options, on=on, quiet=quiet)
         save_json(made.to_dict(), report)

@@ -46,6 +46,8 @@ _WRONGLY_ASKED = frozenset({"ParamValidationError", "InvalidRegionError", "NoReg
 _REFUSALS = frozenset(
     {errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG, errno.ENOSYS, getattr(errno, "EREMCHG", errno.EINVAL)}
 )
+# That a condition on what is there does not hold, as S3 and what speaks like it say it.
+_OTHERWISE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _log = logging.getLogger(__name__)
 
 
@@ -128,6 +130,33 @@ class ObjectStore:
         """
         with _asking(url, "be written"):
             self._files.pipe_file(str(url), content)
+
+    def write_if(self, url: ObjectUrl, content: bytes, tag: str | None) -> bool:
+        """Put a small object in place if nothing, or still the same, is there; return whether it was.
+
+        A store that does not know such conditions puts it there in any case. Tags are compared by S3 alone.
+
+        Args:
+            url: The object.
+            content: What it is to hold.
+            tag: Of what is to be there; None: nothing is to be.
+
+        Raises:
+            StorageError: The store says no, or cannot be reached.
+        """
+        condition = {"mode": "create"} if tag is None else {"IfMatch": f'"{tag}"'} if url.scheme == "s3" else {}
+        with _asking(url, "be written"):
+            try:
+                self._files.pipe_file(str(url), content, **condition)
+            except FileExistsError:
+                return False
+            except Exception as error:
+                if _is_otherwise(error) or (tag is not None and isinstance(error, FileNotFoundError)):
+                    return False
+                if not _knows_no_condition(error):
+                    raise
+                self._files.pipe_file(str(url), content)
+        return True
 
     def download(self, url: ObjectUrl, path: Path, check: Callable[[], None] = noop) -> None:
         """Write what an object holds to a file.
@@ -286,6 +315,17 @@ def _problem(error: Exception, url: ObjectUrl, what: str) -> MuseTalkError:
     if kinds & _WRONGLY_ASKED or number in _REFUSALS:
         return StorageError(problem, "check the URL, and the region and the address of the store")
     return StorageUnreachableError(problem, "check the network, and the address of the store")
+
+
+def _is_otherwise(error: Exception) -> bool:
+    """Whether a store says that what is there is not what it was to be."""
+    answer = getattr(error.__cause__ or error, "response", None)
+    return isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _OTHERWISE
+
+
+def _knows_no_condition(error: Exception) -> bool:
+    """Whether a store, or what reaches it, was asked for more than it can."""
+    return isinstance(error, TypeError | NotImplementedError) or getattr(error, "errno", None) == errno.ENOSYS
 
 
 def _checking(check: Callable[[], None]) -> Any:  # noqa: ANN401 - a framework's class

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from musetalk.batch.lease import Lease
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.outcome import BatchReport
 from musetalk.batch.pool import ProcessPool
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
-from musetalk.errors import StorageError, StorageUnreachableError
+from musetalk.errors import LedgerError, StorageError, StorageUnreachableError
 from musetalk.storage.cache import FOLDER
 from musetalk.storage.locations import ObjectUrl, parse_url
 from musetalk.storage.store import ObjectStore, identity_of, store_of
@@ -73,6 +76,35 @@ def test_equal_objects_are_one_by_their_etags(bucket: ObjectUrl) -> None:
     assert one is not None
     assert other is not None
     assert identity_of(urls[0], one) == identity_of(urls[1], other)
+
+
+def test_an_object_is_put_in_place_only_of_what_it_was_to_replace(bucket: ObjectUrl) -> None:
+    store, url = store_of(bucket), bucket / "a"
+    assert not store.write_if(url, b"none", "0" * 32)
+    assert store.write_if(url, b"first", None)
+    assert not store.write_if(url, b"second", None)
+    first = store.facts(url)
+    assert first is not None
+    assert store.write_if(url, b"second", first.tag)
+    assert not store.write_if(url, b"third", first.tag)
+    assert text_of(url) == "second"
+
+
+def test_of_drivers_that_begin_at_once_one_may_write(bucket: ObjectUrl) -> None:
+    together = threading.Barrier(6)
+
+    def begin() -> bool:
+        lease = Lease(bucket / "out")
+        together.wait()
+        try:
+            lease.take()
+        except LedgerError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as threads:
+        begun = list(threads.map(lambda _: begin(), range(6)))
+    assert sum(begun) == 1
 
 
 def test_a_store_that_is_gone_refuses_or_is_not_set_up_is_told_apart(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from musetalk.batch.check import check_rows
+from musetalk.batch.holder import Holder
 from musetalk.batch.in_process import InProcess
+from musetalk.batch.lease import NAME
+from musetalk.batch.ledger import STALE_SECONDS
 from musetalk.batch.manifest import read_manifest
 from musetalk.batch.opening import open_ledger
 from musetalk.batch.outcome import BatchReport
@@ -19,7 +24,8 @@ from musetalk.batch.reach import within_reach
 from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
-from musetalk.errors import ManifestError, OutputError, StorageError, StorageUnreachableError
+from musetalk.batch.watch import Clock
+from musetalk.errors import LedgerError, ManifestError, OutputError, StorageError, StorageUnreachableError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, noop
@@ -34,17 +40,19 @@ AT_ONCE = BatchOptions(RetryPolicy(first_seconds=0.0))
 
 
 class CountingEngine(TextEngine):
-    """Counts what it renders; `meanwhile` an object may be replaced."""
+    """Counts what it renders; `meanwhile` something may happen, or an object be replaced."""
 
-    def __init__(self, meanwhile: ObjectUrl | None = None) -> None:
+    def __init__(self, meanwhile: ObjectUrl | Callable[[], object] | None = None) -> None:
         self.rendered: list[str] = []
         self._meanwhile = meanwhile
 
     def render(self, video: Path, voice: Path, out: Path, *settings: object, **how: object) -> RenderReport:
         self.rendered.append(out.name)
         report = super().render(video, voice, out, *settings, **how)  # type: ignore[arg-type]
-        if self._meanwhile is not None:
+        if isinstance(self._meanwhile, ObjectUrl):
             put(self._meanwhile, "another one")
+        elif self._meanwhile is not None:
+            self._meanwhile()
         return report
 
 
@@ -54,10 +62,22 @@ def bucket(tmp_path: Path) -> Iterator[ObjectUrl]:
         yield url
 
 
-def done(rows: Sequence[Row], ledger: Path, engine: TextEngine | None = None, *, resume: bool = False) -> BatchReport:
+def done(
+    rows: Sequence[Row],
+    ledger: Path,
+    engine: TextEngine | None = None,
+    *,
+    resume: bool = False,
+    options: BatchOptions = AT_ONCE,
+) -> BatchReport:
     outputs = [row.output for row in rows]
     with open_ledger(ledger, resume=resume, outputs=outputs) as opened, InProcess(engine or TextEngine()) as worker:  # type: ignore[arg-type]
-        return run_batch(rows, worker, opened, engine=NAMED, options=AT_ONCE)
+        return run_batch(rows, worker, opened, engine=NAMED, options=options)
+
+
+def leased_by_another(prefix: ObjectUrl, beat: float) -> None:
+    far = Holder("far", "another machine", 1, 0.0)
+    put(prefix / NAME, json.dumps({"id": "another", "holder": asdict(far), "beat": beat}))
 
 
 def states(report: BatchReport) -> list[str]:
@@ -236,3 +256,40 @@ def test_what_is_found_is_not_kept_beside_a_url(bucket: ObjectUrl) -> None:
     check_rows(object_rows(bucket, ("anna", "hello")), NoInputs(), FileUses())
     with pytest.raises(OutputError, match="coords_dir"):
         check_rows(object_rows(bucket, ("anna", "hello"), use_saved_coords=True), NoInputs(), FileUses())
+
+
+def test_a_second_driver_with_a_ledger_of_its_own_is_refused_while_the_first_one_writes(
+    tmp_path: Path, bucket: ObjectUrl
+) -> None:
+    rows, refused = object_rows(bucket, ("anna", "hello")), list[str]()
+
+    def begin_another() -> None:
+        with pytest.raises(LedgerError) as told:
+            done(rows, tmp_path / "another.ledger")
+        refused.append(str(told.value))
+
+    assert done(rows, tmp_path / "batch.ledger", CountingEngine(begin_another)).complete
+    assert f'writes below "{bucket / "out"}": wait for it' in refused[0]
+    assert NAME not in names(bucket / "out")
+    assert done(rows, tmp_path / "another.ledger").complete
+
+
+def test_a_driver_of_another_machine_is_waited_for_until_it_is_silent(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows = object_rows(bucket, ("anna", "hello"))
+    leased_by_another(bucket / "out", time.time())
+    with pytest.raises(LedgerError, match="process 1 on far writes below"):
+        done(rows, tmp_path / "batch.ledger")
+    leased_by_another(bucket / "out", time.time() - STALE_SECONDS)
+    report = done(rows, tmp_path / "batch.ledger")
+    assert report.complete
+    assert "process 1 on far had left" in report.notes[0]
+
+
+def test_a_driver_that_was_taken_for_dead_gives_no_names_in_a_store(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows, seconds = object_rows(bucket, ("anna", "hello")), count(0, 40)
+    options = replace(AT_ONCE, clock=Clock(lambda: next(seconds)))
+    engine = CountingEngine(lambda: leased_by_another(bucket / "out", time.time()))
+    with pytest.raises(LedgerError, match="another driver has taken over"):
+        done(rows, tmp_path / "batch.ledger", engine, options=options)
+    assert not {name for name in names(bucket / "out") if name.endswith(".mp4") and "/" not in name}
+    assert NAME in names(bucket / "out")
