@@ -223,6 +223,8 @@ def content_of(row: Row, settings: str, digests: Digests) -> Content:
 def settings_text(settings: RenderSettings, weights: Iterable[Path], digests: Digests) -> str:
     """Return settings as a text that is the same where they ask for the same: of files that they name, the content.
 
+    Where weights lie is in it only where nothing is known of them: rows of other folders may then be other renders.
+
     Args:
         settings: Of a render.
         weights: What it loads, as far as that is on this machine. What was not recorded of them is read.
@@ -236,7 +238,8 @@ def settings_text(settings: RenderSettings, weights: Iterable[Path], digests: Di
             return one_line(error)
 
     facts = weight_facts(weights, settings.models_dir, unrecorded)
-    return json.dumps([_by_content(settings.model_dump(mode="json"), digests), facts], sort_keys=True)
+    values = settings.model_dump(mode="json", exclude={"models_dir"} if facts else None)
+    return json.dumps([_by_content(values, digests), facts], sort_keys=True)
 
 
 def _by_content(value: Any, digests: Digests) -> Any:  # noqa: ANN401 - plain values

@@ -287,6 +287,29 @@ def test_a_row_that_asks_for_something_else_is_rendered_again(tmp_path: Path) ->
     assert rows[0].output.read_bytes() == b"anna hello 3"
 
 
+def test_weights_are_what_they_hold_and_not_where_they_lie(tmp_path: Path) -> None:
+    def states(models: str, holding: str) -> list[str]:
+        weights = tmp_path / models / "network.pth"
+        weights.parent.mkdir(exist_ok=True)
+        weights.write_text(holding)
+        rows = some_rows(tmp_path, PAIRS[0], models_dir=str(weights.parent))
+        with open_ledger(tmp_path / "ledger", resume=True) as ledger:
+            report = run_batch(rows, ToldWorkers(), ledger, engine=Chooser((weights,)))
+        return [row.state for row in report.rows]
+
+    assert states("models", "weights") == ["done"]
+    assert states("elsewhere", "weights") == ["skipped"]
+    assert states("elsewhere", "others") == ["done"]
+
+
+def test_of_weights_that_are_not_here_their_folder_tells_renders_apart(tmp_path: Path) -> None:
+    first, second, third = some_rows(tmp_path, *[PAIRS[0]] * 3, models_dir="a")
+    rows = [first, second, replace(third, settings={"models_dir": "b"})]
+    with open_ledger(tmp_path / "ledger") as ledger:
+        report = run_batch(rows, ToldWorkers(), ledger, engine=NAMED)
+    assert [row.state for row in report.rows] == ["done", "duplicate", "done"]
+
+
 def test_with_other_weights_it_is_another_render(tmp_path: Path) -> None:
     rows, path, weights = some_rows(tmp_path, *PAIRS[:1]), tmp_path / "ledger", tmp_path / "network.pth"
     weights.write_text("weights")
