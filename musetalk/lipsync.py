@@ -288,7 +288,7 @@ class LipSync(Rendering):
                 folder=folder,
                 run=RenderRun(),
                 frame_steps=settings.all_frame_steps,
-                kept=kept_for(settings.coords_in(Path()), reuse=settings.reuse_findings),
+                kept=kept_for(settings.folders.coords_in(Path()), reuse=settings.reuse_findings),
             )
 
     def preview_frame(

@@ -198,7 +198,7 @@ class Rendering:
 
     def files(self, video: Path, voice: Path, out: Path, settings: RenderSettings) -> FileUses:
         """Return which files a render reads and writes, for callers that write files, too, such as a report."""
-        written = output_files(out, settings.debug_dir, settings.coords_in(out.parent))
+        written = output_files(out, settings.folders)
         return self.inputs(video, voice, settings) + written
 
     def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
@@ -250,7 +250,7 @@ class Rendering:
         known: bool = False,
     ) -> Preflight:
         """Probe the inputs; the voice is extracted into `folder`. `known`: faces are neither looked for nor parsed."""
-        wanted, steps, place = settings.inputs, settings.all_frame_steps, settings.coords_in(folder.parent)
+        wanted, steps, place = settings.inputs, settings.all_frame_steps, settings.folders.coords_in(folder.parent)
         kept = None if known else kept_for(place, reuse=settings.reuse_findings)
         with ends_by(run.cancel.check), run.clock.measure("preflight"):
             run.emit("preflight", 0, STEPS)

@@ -10,7 +10,7 @@ from musetalk.batch.opening import report_beside
 from musetalk.batch.rows import Row, settings_of
 from musetalk.errors import MuseTalkError, OutputError
 from musetalk.pipeline.file_uses import FileUse, FileUses, input_files, output_files
-from musetalk.settings import RenderSettings
+from musetalk.settings import FolderSettings, RenderSettings
 from musetalk.storage.locations import ObjectUrl
 from musetalk.storage.store import store_of
 
@@ -53,7 +53,7 @@ def check_rows(rows: Sequence[Row], engine: Inputs, beside: FileUses, *, reports
         if not isinstance(settings, RenderSettings):
             continue
         _add(reads, _reads(input_files(*_files(row)), row))
-        writes |= dict.fromkeys(_writes(row, settings, reports=reports).of(row.name).writes)
+        writes |= dict.fromkeys(_writes(row, settings.folders, reports=reports).of(row.name).writes)
     FileUses(tuple(reads.values()), tuple(writes)).present().check_conflicts()
     check_stores(rows)
 
@@ -79,18 +79,18 @@ def _reads(uses: FileUses, row: Row) -> list[FileUse]:
     return [use for use in uses.of(row.name).reads if use.path != _NO_FILE]
 
 
-def _writes(row: Row, settings: RenderSettings, *, reports: bool) -> FileUses:
+def _writes(row: Row, folders: FolderSettings, *, reports: bool) -> FileUses:
     """Return the files that a row writes; an object, and its report, are none.
 
     Raises:
         OutputError: It keeps what it finds beside its output, which has no folder.
     """
     if isinstance(row.output, Path):
-        uses = output_files(row.output, settings.debug_dir, settings.coords_in(row.output.parent))
+        uses = output_files(row.output, folders)
         return uses.writing(report_beside(row.output), "the report") if reports else uses
-    if settings.use_saved_coords and settings.coords_dir is None:
+    if folders.use_saved_coords and folders.coords_dir is None:
         raise OutputError(f"{row.name} keeps what it finds beside its output, a URL", "name a folder: coords_dir")
-    beside = output_files(Path(row.output.name), settings.debug_dir, settings.coords_in(Path()))
+    beside = output_files(Path(row.output.name), folders)
     return FileUses(writes=tuple(use for use in beside.writes if use.path != Path(row.output.name)))
 
 

@@ -309,7 +309,7 @@ class Driver:
         """Whether what one worker finds of faces is kept where all others look: in a folder of the user's, or here."""
         settings = self._staging.settings(work)
         one_machine = len(set(self._machines.values())) == 1
-        return settings.coords_in(Path()) is not None or (settings.reuse_findings and one_machine)
+        return settings.folders.coords_in(Path()) is not None or (settings.reuse_findings and one_machine)
 
     def _lose(self, event: Lost) -> None:
         self._tally(event.worker).losses += 1

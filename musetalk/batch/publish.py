@@ -138,7 +138,7 @@ class Staging:
     def settings(self, work: Work) -> RenderSettings:
         """Return the settings with which a render made there is as if it were made at its own place."""
         folder = work.first.output.parent
-        coords = work.settings.coords_in(folder) if isinstance(folder, Path) else None
+        coords = work.settings.folders.coords_in(folder) if isinstance(folder, Path) else None
         return work.settings if coords is None else work.settings.model_copy(update={"coords_dir": coords})
 
     def clear(self, work: Work) -> None:

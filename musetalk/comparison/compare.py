@@ -18,7 +18,7 @@ from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.part_folder import discard_parts
 from musetalk.resume.types import ResumeOptions
-from musetalk.settings import AUTO, EncoderSettings, InputSettings, RenderSettings, SourceSettings
+from musetalk.settings import AUTO, EncoderSettings, FolderSettings, InputSettings, RenderSettings, SourceSettings
 from musetalk.utils.files import put_in_place, readable, remove_file, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 from musetalk.utils.temporary_folders import open_locked
@@ -68,11 +68,11 @@ def compare(
     cancel, told = cancel or CancelToken(), _Told(on_progress)
     _check(engine, video, voice, backends, settings)
     shown = tuple(filter(None, (side_by_side, source_in_step)))
-    inputs, encoder, kept = settings.inputs, settings.encoder, settings.coords_in(folder)
-    with _workplace(folder, comparison_files(video, voice, folder, backends, settings.debug_dir, kept, shown)) as work:
+    inputs, encoder, folders = settings.inputs, settings.encoder, settings.folders
+    with _workplace(folder, comparison_files(video, voice, folder, backends, folders, shown)) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
-        shared = settings.model_copy(update={**_OF_EACH, "coords_dir": kept or work / "coords"})
+        shared = settings.model_copy(update={**_OF_EACH, "coords_dir": folders.coords_in(folder) or work / "coords"})
         made = _render_each(engine, video, voice, work, folder, backends, shared, told, cancel, named, fresh=fresh)
         parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
         comparison = Comparison(video.name, voice.name, tuple(parts))
@@ -157,8 +157,7 @@ def comparison_files(
     voice: Path,
     folder: Path,
     backends: Sequence[str],
-    debug_dir: Path | None = None,
-    coords_dir: Path | None = None,
+    folders: FolderSettings,
     shown: Sequence[str] = (SIDE_BY_SIDE,),
 ) -> FileUses:
     """Return what a comparison reads and writes.
@@ -168,13 +167,12 @@ def comparison_files(
         voice: As for `compare`.
         folder: As for `compare`.
         backends: As for `compare`.
-        debug_dir: See `output_files`.
-        coords_dir: See `output_files`.
+        folders: See `output_files`.
         shown: Names of the videos beside those of backends.
     """
     uses = input_files(video, voice)
     for backend in backends:
-        uses += output_files(folder / f"{backend}.mp4", debug_dir, coords_dir)
+        uses += output_files(folder / f"{backend}.mp4", folders)
     for name in (*shown, PLOTS, COMPARISON):
         uses = uses.writing(folder / name, name)
     return uses

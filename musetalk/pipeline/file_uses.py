@@ -11,6 +11,7 @@ from pathlib import Path
 
 from musetalk.errors import MediaError, OutputError
 from musetalk.media.containers.formats import IMAGE_SUFFIXES, picture_format
+from musetalk.settings import FolderSettings
 from musetalk.storage.locations import taken_for_path
 from musetalk.utils.files import fitting_name, make_room_for, readable
 
@@ -110,17 +111,17 @@ def input_files(video: Path, voice: Path, weights: Iterable[Path] = (), captions
     return FileUses((FileUse(video, "the source"), FileUse(voice, "the voice"), *read))
 
 
-def output_files(out: Path, debug_dir: Path | None = None, coords_dir: Path | None = None) -> FileUses:
+def output_files(out: Path, folders: FolderSettings) -> FileUses:
     """Return what a render writes.
 
     Args:
         out: The file to make.
-        debug_dir: Where its crops and masks go as videos; None: nowhere.
-        coords_dir: A folder of its own for what is found in the source; None: there is none.
+        folders: Where it writes beside that: the `folders` of settings.
     """
     writes = [FileUse(out, "the output")]
-    if debug_dir is not None:
-        writes += [FileUse(path, "a debug video") for path in debug_files(debug_dir, out.stem)]
+    if folders.debug_dir is not None:
+        writes += [FileUse(path, "a debug video") for path in debug_files(folders.debug_dir, out.stem)]
+    coords_dir = folders.coords_in(out.parent)
     if coords_dir is not None:
         writes += [FileUse(coords_dir / name / "any", "the saved coords", "*") for name in FINDINGS]
     return FileUses(writes=tuple(writes))

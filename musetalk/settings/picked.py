@@ -134,6 +134,25 @@ class FinishSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """Where a render writes beside its output.
+
+    Attributes:
+        debug_dir: Where crops and masks go, as videos; None: nowhere.
+        use_saved_coords: Whether what is found in a source is kept for good in a folder of its own.
+        coords_dir: Which folder that is; None: one beside the output.
+    """
+
+    debug_dir: Path | None = None
+    use_saved_coords: bool = False
+    coords_dir: Path | None = None
+
+    def coords_in(self, folder: Path) -> Path | None:
+        """Return the folder that keeps what is found, for an output in a folder; None: none is asked for."""
+        return (self.coords_dir or folder / "coords") if self.use_saved_coords else None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSettings:
     """What is made of finished frames.
 

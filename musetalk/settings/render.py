@@ -28,6 +28,7 @@ from musetalk.settings.picked import (
     ComponentSettings,
     CropSettings,
     FinishSettings,
+    FolderSettings,
     InputSettings,
     OutputSettings,
     PlanSettings,
@@ -274,6 +275,11 @@ class RenderSettings(Settings):
         """What is made of finished frames."""
         return OutputSettings(self.encoder, self.measure, self.debug_dir, self.captions)
 
+    @property
+    def folders(self) -> FolderSettings:
+        """Where it writes beside its output."""
+        return FolderSettings(self.debug_dir, self.use_saved_coords, self.coords_dir)
+
     def with_backend(self, name: str) -> RenderSettings:
         """Return the same settings with another backend."""
         return self if name == self.backend else self.model_copy(update={"backend": name})
@@ -281,10 +287,6 @@ class RenderSettings(Settings):
     def by_name(self) -> dict[str, Any]:
         """Return each setting's value by its dotted name."""
         return dict(_leaves(self.model_dump()))
-
-    def coords_in(self, folder: Path) -> Path | None:
-        """Return the folder that keeps what is found, for an output in a folder; None: none is asked for."""
-        return (self.coords_dir or folder / "coords") if self.use_saved_coords else None
 
     @property
     def beside_the_look(self) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ class ZeroGpuEngine(LipSync):
                 )
             self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
-        written = output_files(out, settings.debug_dir, settings.coords_in(out.parent))
+        written = output_files(out, settings.folders)
         check_output(out, input_files(video, voice, captions=settings.captions) + written, settings.output)
         tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))

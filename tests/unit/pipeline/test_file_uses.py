@@ -31,7 +31,7 @@ def uses(folder: Path, report: str | Path, source: str = "clip.mp4", **settings:
     """Of a render in a folder that writes a report beside its output."""
     reads = input_files(folder / source, folder / "voice.wav", [folder / "unet.pth"])
     chosen = RenderSettings.parse(settings)
-    writes = output_files(folder / "out.mp4", chosen.debug_dir, chosen.coords_in(folder))
+    writes = output_files(folder / "out.mp4", chosen.folders)
     return (reads + writes).writing(folder / report, "the report")
 
 
