@@ -40,6 +40,7 @@ from musetalk.batch.watch import Unwatched, Watcher
 from musetalk.lipsync import LipSync
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from musetalk.storage.locations import on_disk
 
@@ -62,11 +63,11 @@ class DeadlyEngine:
     def __init__(self, engine: Any) -> None:  # noqa: ANN401 - of `Engine`, whose other methods stay as they are
         self._engine = engine
 
-    def render(self, video: Path, *arguments: Any, **options: Any) -> RenderReport:  # noqa: ANN401 - passed on
-        """See `LipSync.render`."""
-        if video.name == POISON:
+    def make(self, request: RenderRequest, out: Path, **options: Any) -> RenderReport:  # noqa: ANN401 - passed on
+        """See `LipSync.make`."""
+        if request.video.name == POISON:
             os.kill(os.getpid(), signal.SIGSEGV)
-        report: RenderReport = self._engine.render(video, *arguments, **options)
+        report: RenderReport = self._engine.make(request, out, **options)
         return report
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the engine has

@@ -20,7 +20,7 @@ from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.batch.watch import Clock
-from musetalk.settings import RenderSettings
+from musetalk.settings import ComponentSettings, RenderSettings
 
 # Of a voice's second, as of one that is compressed as usual: 128 kbit/s. The files of a simulation have a byte for each
 # second instead, and what the driver takes for a long voice is as much shorter.
@@ -196,6 +196,6 @@ class _Preview:
         """See `Chooser`."""
         return BackendChoice("preview")
 
-    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+    def weights(self, backend: str, wanted: ComponentSettings) -> tuple[Path, ...]:
         """See `Chooser`."""
         return ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +21,10 @@ from musetalk.pipeline.leased_plan import plan_leased
 from musetalk.pipeline.preflight import Preflight, run_preflight
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.pipeline.speech import check_phonemes
 from musetalk.progress import CancelToken, ProgressCallback, RenderRun
-from musetalk.rendering import Rendering, Wanted
+from musetalk.rendering import Rendering
 from musetalk.resume.types import RenderParts, ResumeOptions
 from musetalk.settings import Limits, RenderSettings, SourceSettings
 from musetalk.utils.files import temporary_folder
@@ -64,11 +64,8 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        wanted = Wanted.of(video, voice, out, settings, resume)
-        uses = self.files(wanted.video, wanted.voice, wanted.out, wanted.settings)
-        _, report = self._render(wanted, uses, RenderRun(on_progress, cancel))
-        assert report is not None  # noqa: S101 - all of it was wanted
-        return report
+        request = RenderRequest(Path(video), Path(voice), settings or RenderSettings())
+        return self.make(request, out, resume=resume, on_progress=on_progress, cancel=cancel)
 
     def create_avatar(
         self,
@@ -141,14 +138,8 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        settings = settings or avatar.settings
-        avatar.check(settings)
-        wanted = Wanted.of(avatar.source, voice, out, settings, resume)
-        uses = self.files(wanted.video, wanted.voice, wanted.out, settings) + avatar.uses
-        wanted = replace(wanted, findings=avatar.findings(settings.network.seed, settings.face), avatar=avatar.id)
-        _, report = self._render(wanted, uses, RenderRun(on_progress, cancel))
-        assert report is not None  # noqa: S101 - all of it was wanted
-        return replace(report, avatar=avatar.name, avatar_id=avatar.id)
+        request = RenderRequest.of_avatar(avatar, Path(voice), settings)
+        return self.make(request, out, resume=resume, on_progress=on_progress, cancel=cancel)
 
     def parts(
         self,
@@ -171,12 +162,8 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: The render cannot work.
         """
-        wanted = Wanted.of(video, voice, out, settings, resume)
-        settings, _ = self._chosen(wanted.settings, RenderRun())
-        with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            kind = RenderKind.of(settings, self.registry)
-            preflight = self._preflight(wanted.video, wanted.voice, settings, kind, folder, RenderRun())
-        return self._parts_of(wanted, settings, preflight, RenderRun())[0]
+        request = RenderRequest(Path(video), Path(voice), settings or RenderSettings())
+        return self.parts_of(request, out, resume=resume)
 
     def render_parts(
         self,
@@ -210,9 +197,8 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: It cannot be done; the subclass and the text say why and what to do.
         """
-        wanted = replace(Wanted.of(video, voice, out, settings, resume), numbers=numbers)
-        uses = self.files(wanted.video, wanted.voice, wanted.out, wanted.settings)
-        return self._render(wanted, uses, RenderRun(on_progress, cancel))[0]
+        request = RenderRequest(Path(video), Path(voice), settings or RenderSettings())
+        return self.make_parts(request, out, numbers=numbers, resume=resume, on_progress=on_progress, cancel=cancel)
 
     def release(self) -> None:
         """Free the memory of loaded components; they are loaded again when needed.
@@ -246,7 +232,7 @@ class LipSync(Rendering):
         """
         return float(probe_voice(voice, limits, track=track).seconds)
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+    def check(self, request: RenderRequest) -> Source:
         """Refuse, in a moment, what cannot be rendered: a backend that lacks something, inputs beyond the limits.
 
         Returns:
@@ -255,11 +241,12 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: The render cannot work.
         """
+        settings = request.settings
         self._loader.check(settings.with_backend(self.choose(settings).backend))
         with about("source"):
-            source = self.check_source(video, settings.source)
+            source = self.check_source(request.video, settings.source)
         with about("voice"):
-            seconds = self.check_voice(voice, settings.limits, settings.voice_track)
+            seconds = self.check_voice(request.voice, settings.limits, settings.voice_track)
         check_phonemes(settings.speech.phonemes, seconds)
         size_after(FrameStepRegistry().chosen(settings.all_frame_steps), (source.width, source.height), settings.limits)
         return source
@@ -334,9 +321,8 @@ class LipSync(Rendering):
         """
         run = run or RenderRun()
         settings, _ = self._chosen(settings, run)
-        kind = RenderKind.of(settings, self.registry)
         with temporary_folder(folder) as job:
-            preflight = self._preflight(video, voice, settings, kind, job, run)
+            preflight = self._preflight(RenderRequest(video, voice, settings), job, run)
             lease = self._loader.lease(settings, run)
             plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
             with self._loader.turn(settings, run), plan_of(job, run) as plan:

@@ -10,6 +10,7 @@ from musetalk.batch.opening import report_beside
 from musetalk.batch.rows import Row, settings_of
 from musetalk.errors import MuseTalkError, OutputError
 from musetalk.pipeline.file_uses import FileUse, FileUses, input_files, output_files
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import FolderSettings, RenderSettings
 from musetalk.storage.locations import ObjectUrl
 from musetalk.storage.store import store_of
@@ -20,7 +21,7 @@ _NO_FILE = Path("/nonexistent/object")
 class Inputs(Protocol):
     """Says which files a render reads beside its own inputs: `LipSync`."""
 
-    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
+    def inputs(self, request: RenderRequest) -> FileUses:
         """See `LipSync.inputs`."""
         ...
 
@@ -48,7 +49,7 @@ def check_rows(rows: Sequence[Row], engine: Inputs, beside: FileUses, *, reports
         if said not in parsed:
             parsed[said] = found = settings_of(row)
             if isinstance(found, RenderSettings):  # weights and the like, which are the same for all of these
-                _add(reads, _reads(engine.inputs(*_files(row), found), row))
+                _add(reads, _reads(engine.inputs(RenderRequest(*_files(row), found)), row))
         settings = parsed[said]
         if not isinstance(settings, RenderSettings):
             continue

@@ -10,9 +10,9 @@ from typing import Any
 
 from musetalk.batch.executor import LookTask, Parts, PartsTask, RenderTask, Task
 from musetalk.batch.outcome import RowState, WorkerShare
+from musetalk.batch.publish import Staging
 from musetalk.batch.retries import Tries
 from musetalk.batch.works import Work
-from musetalk.settings import RenderSettings
 from musetalk.storage.locations import Location, ObjectUrl
 
 _NONE = range(0)  # of a render's parts, for which faces are found all the same
@@ -34,15 +34,17 @@ class Step:
     numbers: range | None = None
     avoid: frozenset[str] = frozenset()
 
-    def task(self, task_id: str, place: Location, settings: RenderSettings) -> Task:
+    def task(self, task_id: str, staging: Staging) -> Task:
         """Return it as a task.
 
         Args:
             task_id: Its id.
-            place: The file to make.
-            settings: Of the render.
+            staging: Where files are made.
+
+        Raises:
+            OutputError: Its file cannot be made there.
         """
-        first = self.work.first
+        first, place, settings = self.work.first, staging.place(self.work), staging.settings(self.work)
         source, voice, out = (_absolute(each) for each in (first.source, first.voice, place))
         objects = tuple(each for each in self.work.inputs if isinstance(each.path, ObjectUrl))
         if self.look:

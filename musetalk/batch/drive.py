@@ -234,17 +234,17 @@ class Driver:
 
     def _begin(self, worker: str, step: Step) -> None:
         course = self._courses[step.work.key]
+        task_id = f"{step.work.key}-{self._begun + 1}"
         try:
-            place = self._staging.place(step.work)
+            task = step.task(task_id, self._staging)
         except OutputError as error:
             self._idle.append(worker)
             self._fail(course, step, worker, error.kind, str(error))
             return
         self._begun += 1
-        task_id = f"{step.work.key}-{self._begun}"
         self._running[worker] = Running(step, course, task_id, self._clock.now())
         course.running += 1
-        self._executor.start(worker, step.task(task_id, place, self._staging.settings(step.work)))
+        self._executor.start(worker, task)
 
     def _take(self, event: Event) -> None:
         """Take note of what has happened."""

@@ -8,17 +8,18 @@ that are free, and says what became of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from musetalk.batch.content import FileState
-from musetalk.batch.reach import within_reach
+from musetalk.batch.reach import Workplace, within_reach
 from musetalk.errors import AvatarError, MuseTalkError
 from musetalk.pipeline.engine import Renderer
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings
@@ -43,16 +44,14 @@ class Parts(Protocol):
 class Engine(Renderer, Protocol):
     """What renders on a worker: `LipSync`, mostly."""
 
-    def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:
+    def parts_of(self, request: RenderRequest, out: Path) -> Parts:
         """See `LipSync.parts`."""
         ...
 
-    def render_parts(
+    def make_parts(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
         numbers: range,
         on_progress: ProgressCallback | None = None,
@@ -92,8 +91,8 @@ class Task(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class RenderTask(Task):
-    """Render `source` and `voice` to `out`, whose folder, of a file, is there; returns the `RenderReport`.
+class SourceTask(Task):
+    """Something of a render of `source` and `voice` to `out`, whose folder, of a file, is there.
 
     Attributes:
         source: A file, or an object.
@@ -101,7 +100,6 @@ class RenderTask(Task):
         out: What to make.
         settings: What it should look like.
         objects: Those of both that are objects, as the driver knows them: others are refused.
-        resume: Whether to begin anew, and how parts are made; None: as usual.
     """
 
     source: Location
@@ -109,17 +107,32 @@ class RenderTask(Task):
     out: Location
     settings: RenderSettings
     objects: tuple[FileState, ...] = field(default=(), kw_only=True)
+
+    @contextmanager
+    def at_hand(self, on_progress: ProgressCallback, cancel: CancelToken) -> Iterator[tuple[RenderRequest, Workplace]]:
+        """Inside the `with` block, what is asked for is there as files; with the place where it is made."""
+        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
+            yield RenderRequest(there.source, there.voice, self.settings), there.place
+
+
+@dataclass(frozen=True, slots=True)
+class RenderTask(SourceTask):
+    """Render; returns the `RenderReport`.
+
+    Attributes:
+        resume: Whether to begin anew, and how parts are made; None: as usual.
+    """
+
     resume: ResumeOptions | None = field(default=None, kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
-            report = there.place.found()
+        with self.at_hand(on_progress, cancel) as (request, place):
+            report = place.found()
             if report is None:
-                there.place.take_parts()
-                render = partial(engine.render, there.source, there.voice, there.place.out, self.settings)
-                report = render(on_progress=on_progress, cancel=cancel, resume=self.resume)
-            return there.place.deliver(report)
+                place.take_parts()
+                report = engine.make(request, place.out, resume=self.resume, on_progress=on_progress, cancel=cancel)
+            return place.deliver(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,50 +160,32 @@ class SpeakTask(Task):
         avatar = open_avatar(self.avatar, cancel)
         if avatar.id != self.avatar_id:
             raise AvatarError(f"the avatar {avatar.name} was made anew meanwhile", "render once more")
-        return engine.speak(avatar, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
+        request = RenderRequest.of_avatar(avatar, self.voice, self.settings)
+        return engine.make(request, self.out, on_progress=on_progress, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True)
-class LookTask(Task):
+class LookTask(SourceTask):
     """Count the parts of a render; returns the `Parts`."""
 
-    source: Location
-    voice: Location
-    out: Location
-    settings: RenderSettings
-    objects: tuple[FileState, ...] = field(default=(), kw_only=True)
-
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
-            return engine.parts(there.source, there.voice, there.place.out, self.settings)
+        with self.at_hand(on_progress, cancel) as (request, place):
+            return engine.parts_of(request, place.out)
 
 
 @dataclass(frozen=True, slots=True)
-class PartsTask(Task):
+class PartsTask(SourceTask):
     """Make some parts of a render, which another task joins; returns the `Parts`."""
 
-    source: Location
-    voice: Location
-    out: Location
-    settings: RenderSettings
     numbers: range
-    objects: tuple[FileState, ...] = field(default=(), kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> Parts:
         """Do it."""
-        with within_reach(self.source, self.voice, self.out, self.objects, on_progress, cancel) as there:
-            there.place.take_parts(self.numbers)
-            parts = engine.render_parts(
-                there.source,
-                there.voice,
-                there.place.out,
-                self.settings,
-                numbers=self.numbers,
-                on_progress=on_progress,
-                cancel=cancel,
-            )
-            there.place.give_parts()
+        with self.at_hand(on_progress, cancel) as (request, place):
+            place.take_parts(self.numbers)
+            parts = engine.make_parts(request, place.out, numbers=self.numbers, on_progress=on_progress, cancel=cancel)
+            place.give_parts()
             return parts
 
 

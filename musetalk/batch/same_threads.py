@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from musetalk.batch.executor import Parts
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.resume.types import ResumeOptions
-from musetalk.settings import RenderSettings
-
-if TYPE_CHECKING:
-    from musetalk.avatars.bundle import Avatar
 
 
 class SameThreads:
@@ -29,62 +26,35 @@ class SameThreads:
         self._engine, self._threads = engine, threads
         self._options = ResumeOptions(encoder_threads=threads)
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
         resume: ResumeOptions | None = None,
-    ) -> RenderReport:
-        """See `LipSync.render`."""
-        options = replace(resume or self._options, encoder_threads=self._threads)
-        return self._engine.render(video, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=options)
-
-    def speak(
-        self,
-        avatar: Avatar,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> RenderReport:
-        """See `LipSync.speak`."""
-        return self._engine.speak(
-            avatar, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=self._options
-        )
+        """See `LipSync.make`."""
+        options = replace(resume or self._options, encoder_threads=self._threads)
+        return self._engine.make(request, out, resume=options, on_progress=on_progress, cancel=cancel)
 
-    def parts(self, video: Path, voice: Path, out: Path, settings: RenderSettings | None = None) -> Parts:
+    def parts_of(self, request: RenderRequest, out: Path) -> Parts:
         """See `LipSync.parts`."""
-        return self._engine.parts(video, voice, out, settings, resume=self._options)
+        return self._engine.parts_of(request, out, resume=self._options)
 
-    def render_parts(
+    def make_parts(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
         numbers: range,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Parts:
         """See `LipSync.render_parts`."""
-        return self._engine.render_parts(
-            video,
-            voice,
-            out,
-            settings,
-            numbers=numbers,
-            resume=self._options,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
+        make = partial(self._engine.make_parts, request, out, numbers=numbers, resume=self._options)
+        return make(on_progress=on_progress, cancel=cancel)
 
     def release(self) -> None:
         """See `LipSync.release`."""

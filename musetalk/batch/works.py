@@ -10,7 +10,8 @@ from musetalk.backends.automatic import BackendChoice
 from musetalk.batch.content import Digests, FileState, settings_text
 from musetalk.batch.rows import Row
 from musetalk.errors import MuseTalkError
-from musetalk.settings import RenderSettings
+from musetalk.pipeline import engine
+from musetalk.settings import ComponentSettings, RenderSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,10 @@ class Work:
         return self.rows[0]
 
 
-class Chooser(Protocol):
+class Chooser(engine.Chooser, Protocol):
     """What names backends, and knows what they load: `LipSync`."""
 
-    def choose(self, settings: RenderSettings) -> BackendChoice:
-        """Name the backend that paints with settings; see `LipSync.choose`."""
-        ...
-
-    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+    def weights(self, backend: str, wanted: ComponentSettings) -> tuple[Path, ...]:
         """Return the files of weights that are here and that a render may load; see `LipSync.weights`."""
         ...
 
@@ -77,8 +74,7 @@ class Settings:
             try:
                 settings = RenderSettings.parse(dict(row.settings))
                 choice = self._engine.choose(settings)
-                named = settings.with_backend(choice.backend)
-                weights = self._engine.weights(named) if self._weights else ()
+                weights = self._engine.weights(choice.backend, settings.components) if self._weights else ()
                 known = settings, choice, settings_text(settings, weights, self._digests)
             except MuseTalkError as error:
                 known = error

@@ -132,16 +132,16 @@ def speak(
     from musetalk.avatars.store import AvatarStore  # noqa: PLC0415
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.request import RenderRequest  # noqa: PLC0415
     from musetalk.resume.types import ResumeOptions  # noqa: PLC0415
 
     engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show_progress:
         opened = open_avatar(AvatarStore(avatars_dir).find(avatar), cancel)
-        chosen = opened.settings_with(settings)
-        uses = engine.files(opened.source, voice, out, chosen) + opened.uses
-        uses.writing(report, "the report").check()
+        request = RenderRequest.of_avatar(opened, voice, opened.settings_with(settings))
+        engine.files(request, out).writing(report, "the report").check()
         resume = ResumeOptions(fresh=fresh)
-        told = engine.speak(opened, voice, out, chosen, on_progress=show_progress, cancel=cancel, resume=resume)
+        told = engine.make(request, out, resume=resume, on_progress=show_progress, cancel=cancel)
     if report is not None:
         told.save(report)
     typer.echo(describe(told, engine.registry.get(told.backend).notice))

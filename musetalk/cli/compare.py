@@ -36,12 +36,13 @@ def compare(
     from musetalk.cli.console import shown_progress  # noqa: PLC0415
     from musetalk.comparison.compare import compare as compare_backends  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.request import RenderRequest  # noqa: PLC0415
 
     names = [name.strip() for name in backends.split(",") if name.strip()]
     engine = LipSync(own_process=True)
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
         comparison = compare_backends(
-            engine, video, voice, out, names, chosen, on_progress=show, cancel=cancel, fresh=fresh
+            engine, RenderRequest(video, voice, chosen), out, names, on_progress=show, cancel=cancel, fresh=fresh
         )
     notices = {part.backend: engine.registry.get(part.backend).notice for part in comparison.parts}
     _print(comparison, out, (f"{name}: {notice}" for name, notice in notices.items() if notice))

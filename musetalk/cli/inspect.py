@@ -28,10 +28,11 @@ def inspect(
     chosen = RenderSettings.parse(settings)
     from musetalk.inspection.contact_sheet import check_sheet, contact_sheet, save_sheet  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.request import RenderRequest  # noqa: PLC0415
 
     engine = LipSync(own_process=True)
     check_sheet(out)
-    engine.inputs(video, voice, chosen).writing(out, "the sheet").check()
+    engine.inputs(RenderRequest(video, voice, chosen)).writing(out, "the sheet").check()
     with cancel_on_signal() as cancel:
         at = None if frame is None else float(frame / engine.check_source(video, chosen.source).fps)
         preview = engine.preview_frame(video, voice, chosen, at=at, cancel=cancel)

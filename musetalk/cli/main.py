@@ -86,12 +86,14 @@ def _render_one(
     settings = RenderSettings.parse(values)
     from musetalk.cli.console import describe, shown_progress  # noqa: PLC0415
     from musetalk.lipsync import LipSync  # noqa: PLC0415
+    from musetalk.pipeline.request import RenderRequest  # noqa: PLC0415
     from musetalk.resume.types import ResumeOptions  # noqa: PLC0415
 
     engine, resume = LipSync(own_process=True), ResumeOptions(fresh=fresh)
-    engine.files(video, voice, out, settings).writing(report_path, "the report").check()
+    request = RenderRequest(video, voice, settings)
+    engine.files(request, out).writing(report_path, "the report").check()
     with cancel_on_signal() as cancel, shown_progress(quiet) as show:
-        report = engine.render(video, voice, out, settings, on_progress=show, cancel=cancel, resume=resume)
+        report = engine.make(request, out, resume=resume, on_progress=show, cancel=cancel)
     if report_path is not None:
         report.save(report_path)
     typer.echo(describe(report, engine.registry.get(report.backend).notice))

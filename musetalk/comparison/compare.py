@@ -15,10 +15,11 @@ from musetalk.errors import PATH, BackendError, Cancelled, MuseTalkError, Output
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.part_folder import discard_parts
 from musetalk.resume.types import ResumeOptions
-from musetalk.settings import AUTO, EncoderSettings, FolderSettings, InputSettings, RenderSettings, SourceSettings
+from musetalk.settings import AUTO, EncoderSettings, InputSettings, SourceSettings
 from musetalk.utils.files import put_in_place, readable, remove_file, temporary_folder
 from musetalk.utils.stopping import ends_by, left_alone, stop_point
 from musetalk.utils.temporary_folders import open_locked
@@ -28,11 +29,9 @@ _OF_EACH = {"measure": True, "use_saved_coords": True}  # settings of every rend
 
 def compare(
     engine: Engine,
-    video: Path,
-    voice: Path,
+    request: RenderRequest,
     folder: Path,
     backends: Sequence[str],
-    settings: RenderSettings,
     *,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
@@ -48,13 +47,11 @@ def compare(
 
     Args:
         engine: What renders.
-        video: A video, a picture, or a folder of pictures.
-        voice: Any file with sound.
+        request: What every backend is asked for; which one it names is not heeded.
         folder: Where the results go: `<backend>.mp4`, what shows all, `plots.png`, `comparison.json`, once all are
             made. Made if need be; what it holds under these names is replaced. While it holds a `comparison.json`, the
             others are of that comparison.
         backends: Names, two or more.
-        settings: Of each render, but for the backend.
         on_progress: Called as work goes on.
         cancel: Ends the work.
         side_by_side: What the video that shows all results is called.
@@ -66,21 +63,23 @@ def compare(
         MuseTalkError: It cannot be done; nothing is written.
     """
     cancel, told = cancel or CancelToken(), _Told(on_progress)
-    _check(engine, video, voice, backends, settings)
+    _check(engine, request, backends)
+    settings = request.settings
     shown = tuple(filter(None, (side_by_side, source_in_step)))
-    inputs, encoder, folders = settings.inputs, settings.encoder, settings.folders
-    with _workplace(folder, comparison_files(video, voice, folder, backends, folders, shown)) as work:
+    inputs, encoder = settings.inputs, settings.encoder
+    with _workplace(folder, comparison_files(request, folder, backends, shown)) as work:
         # A plan of the user's own is used, and kept, where the settings say so; else there is one for this comparison.
         own = settings.model_dump(mode="json", include={"use_saved_coords", "coords_dir"})
-        shared = settings.model_copy(update={**_OF_EACH, "coords_dir": folders.coords_in(folder) or work / "coords"})
-        made = _render_each(engine, video, voice, work, folder, backends, shared, told, cancel, named, fresh=fresh)
+        coords_dir = settings.folders.coords_in(folder) or work / "coords"
+        shared = replace(request, settings=settings.model_copy(update={**_OF_EACH, "coords_dir": coords_dir}))
+        made = _render_each(engine, shared, work, folder, backends, told, cancel, named, fresh=fresh)
         parts = [_as_given(each, backend, own, work, folder) for each, backend in zip(made, backends, strict=True)]
-        comparison = Comparison(video.name, voice.name, tuple(parts))
+        comparison = Comparison(request.video.name, request.voice.name, tuple(parts))
         if not comparison.rendered:
             raise _all_failed(parts, [each for each in made if isinstance(each, MuseTalkError)], named)
         comparison = _add_views(comparison, work, inputs.source, encoder, told, cancel, side_by_side, named)
         if source_in_step:
-            comparison = _with_source(comparison, video, work / source_in_step, inputs, encoder, told, cancel)
+            comparison = _with_source(comparison, request.video, work / source_in_step, inputs, encoder, told, cancel)
         comparison.save(work / COMPARISON)
         cancel.check()
         _move(work, folder, _names(backends, shown))
@@ -88,7 +87,7 @@ def compare(
         return comparison
 
 
-def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], settings: RenderSettings) -> None:
+def _check(engine: Engine, request: RenderRequest, backends: Sequence[str]) -> None:
     """Refuse, in a moment, what cannot be compared.
 
     Raises:
@@ -106,7 +105,7 @@ def _check(engine: Engine, video: Path, voice: Path, backends: Sequence[str], se
     refused = list[MuseTalkError]()
     for backend in backends:
         try:
-            engine.check(video, voice, settings.with_backend(backend))
+            engine.check(request.with_backend(backend))
         except BackendError as error:
             refused.append(error)
     if refused:
@@ -152,27 +151,18 @@ def _held(folder: Path) -> Iterator[None]:
             os.close(lock)
 
 
-def comparison_files(
-    video: Path,
-    voice: Path,
-    folder: Path,
-    backends: Sequence[str],
-    folders: FolderSettings,
-    shown: Sequence[str] = (SIDE_BY_SIDE,),
-) -> FileUses:
+def comparison_files(request: RenderRequest, folder: Path, backends: Sequence[str], shown: Sequence[str]) -> FileUses:
     """Return what a comparison reads and writes.
 
     Args:
-        video: As for `compare`.
-        voice: As for `compare`.
+        request: As for `compare`.
         folder: As for `compare`.
         backends: As for `compare`.
-        folders: See `output_files`.
         shown: Names of the videos beside those of backends.
     """
-    uses = input_files(video, voice)
+    uses = input_files(request.video, request.voice)
     for backend in backends:
-        uses += output_files(folder / f"{backend}.mp4", folders)
+        uses += output_files(folder / f"{backend}.mp4", request.settings.folders)
     for name in (*shown, PLOTS, COMPARISON):
         uses = uses.writing(folder / name, name)
     return uses
@@ -191,12 +181,10 @@ def _discard_parts(folder: Path, backends: Sequence[str]) -> None:
 
 def _render_each(
     engine: Engine,
-    video: Path,
-    voice: Path,
+    request: RenderRequest,
     work: Path,
     folder: Path,
     backends: Sequence[str],
-    settings: RenderSettings,
     told: _Told,
     cancel: CancelToken,
     named: Callable[[str], str],
@@ -207,26 +195,19 @@ def _render_each(
     made = list[RenderReport | MuseTalkError]()
     for number, backend in enumerate(backends, 1):
         told.begin(f"{named(backend)}, {number} of {len(backends)}", number - 1)
-        chosen, out = settings.with_backend(backend), work / f"{backend}.mp4"
+        chosen, out = request.with_backend(backend), work / f"{backend}.mp4"
         resume = ResumeOptions(fresh=fresh, beside=folder / out.name, keep=True)
-        made.append(_render(engine, video, voice, out, chosen, resume, told, cancel))
+        made.append(_render(engine, chosen, out, resume, told, cancel))
     return made
 
 
 def _render(
-    engine: Engine,
-    video: Path,
-    voice: Path,
-    out: Path,
-    settings: RenderSettings,
-    resume: ResumeOptions,
-    told: _Told,
-    cancel: CancelToken,
+    engine: Engine, request: RenderRequest, out: Path, resume: ResumeOptions, told: _Told, cancel: CancelToken
 ) -> RenderReport | MuseTalkError:
     """Let one backend render, or return why it cannot; afterwards its memory is free for the next."""
     cancel.check()
     try:
-        return engine.render(video, voice, out, settings, on_progress=told.tell, cancel=cancel, resume=resume)
+        return engine.make(request, out, resume=resume, on_progress=told.tell, cancel=cancel)
     except Cancelled:
         raise
     except MuseTalkError as error:

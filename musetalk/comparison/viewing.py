@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from musetalk.comparison.compare import compare
 from musetalk.comparison.types import SOURCE_IN_STEP, Comparison
 from musetalk.pipeline.engine import Engine
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.settings import RenderSettings
 
 _KEYFRAME_SECONDS = 0.4  # a browser decodes from a key frame on, whatever frame it is asked for
 _STEM_LENGTH = 40  # characters of a file's name within another one
@@ -18,11 +19,9 @@ _STEM_LENGTH = 40  # characters of a file's name within another one
 
 def compare_for_viewing(
     engine: Engine,
-    video: Path,
-    voice: Path,
+    request: RenderRequest,
     folder: Path,
     backends: Sequence[str],
-    settings: RenderSettings,
     *,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
@@ -35,19 +34,17 @@ def compare_for_viewing(
     Raises:
         MuseTalkError: As `compare` does.
     """
-    encoder = settings.encoder
+    settings, encoder = request.settings, request.settings.encoder
     if encoder.keyframe_seconds is None:
         encoder = encoder.model_copy(update={"keyframe_seconds": _KEYFRAME_SECONDS})
     return compare(
         engine,
-        video,
-        voice,
+        replace(request, settings=settings.model_copy(update={"encoder": encoder})),
         folder,
         backends,
-        settings.model_copy(update={"encoder": encoder}),
         on_progress=on_progress,
         cancel=cancel,
-        side_by_side=telling_name(video, voice, [named(backend) for backend in backends]),
+        side_by_side=telling_name(request.video, request.voice, [named(backend) for backend in backends]),
         named=named,
         source_in_step=SOURCE_IN_STEP,
     )

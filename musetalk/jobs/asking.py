@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from musetalk.backends.automatic import NOT_COMPARED
 from musetalk.errors import JobError
 from musetalk.media.types import Source
 from musetalk.pipeline.engine import Engine
 from musetalk.pipeline.forecast import seconds_made
+from musetalk.pipeline.request import RenderRequest
 from musetalk.pipeline.space import disk_of_render
-from musetalk.settings import AUTO, RenderSettings
+from musetalk.settings import AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,21 @@ class Asks:
     disk_bytes: int
 
 
-def look_at(engine: Engine, video: Path, voice: Path, settings: RenderSettings, backends: Sequence[str]) -> Asks:
+def look_at(engine: Engine, request: RenderRequest, backends: Sequence[str]) -> Asks:
     """Refuse what cannot work; else say what it comes to.
 
     Args:
         engine: What checks it.
-        video: The source.
-        voice: The voice.
-        settings: Of the render, or of the first backend's.
+        request: A render, or the first backend's.
         backends: To compare; empty: none are.
 
     Raises:
         MuseTalkError: It cannot work.
     """
-    source = engine.check(video, voice, settings)
+    source, settings = engine.check(request), request.settings
     for backend in backends[1:]:
-        engine.check(video, voice, settings.with_backend(backend))
-    spoken = engine.check_voice(voice, settings.limits, settings.voice_track)
+        engine.check(request.with_backend(backend))
+    spoken = engine.check_voice(request.voice, settings.limits, settings.voice_track)
     # Of a comparison, everybody's result is there before the video that shows them all is made.
     videos = len(backends) + 1 if backends else 1
     disk = disk_of_render(source, spoken, settings.inputs, settings.frame_steps)

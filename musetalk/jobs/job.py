@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -52,11 +52,12 @@ class Attachment:
 
     Attributes:
         digest: Of what they hold.
-        put: Writes them into a folder of the job's, which is there, and returns the settings that name them.
+        put: Writes them into a folder of the job's, which is there, and returns the settings that name them, as a tree
+            of plain values.
     """
 
     digest: str
-    put: Callable[[Path, RenderSettings], RenderSettings]
+    put: Callable[[Path], Mapping[str, Any]]
 
 
 class Job(BaseModel):

@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from musetalk.avatars.store import AvatarStore
 from musetalk.comparison.types import Comparison
@@ -25,13 +24,14 @@ from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
 from musetalk.jobs.slots import Slots
-from musetalk.jobs.speaking import renderer
+from musetalk.jobs.speaking import request_of
 from musetalk.jobs.store import NEWEST, REPORT, JobStore
 from musetalk.jobs.tally import JobTally, Outcome
 from musetalk.jobs.thumbnail import make_thumbnail
 from musetalk.jobs.twins import Asked, find_twin
 from musetalk.pipeline.engine import Comparer, Engine
 from musetalk.pipeline.forecast import CostBook, Forecast, RenderKind, Work
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.files import whole_file
@@ -96,54 +96,46 @@ class JobService:
     def submit(
         self,
         owner: str,
-        video: Path,
-        voice: Path,
-        settings: RenderSettings,
+        request: RenderRequest,
         title: str = "",
         compare: Sequence[str] = (),
         *,
         once: bool = False,
         attachment: Attachment | None = None,
-        avatar: str = "",
     ) -> Job:
         """Check the inputs, take them over, and queue the render; or the comparison of some backends.
 
         Args:
             owner: From `owner_digest`.
-            video: The source.
-            voice: The voice.
-            settings: Of the render.
+            request: What is asked for.
             title: For people; empty: the names of the inputs.
             compare: Backends to compare; empty: a render.
             once: Whether one of the same inputs and settings that waits or runs, or has just ended, is that job.
             attachment: What it reads beside source and voice; None: nothing.
-            avatar: Id of the one that speaks, whose source `video` is; empty: none does.
 
         Raises:
             MuseTalkError: It cannot work, or there is no room for it.
         """
         backends = compared(compare, possible=self._compare is not None)
-        settings = settings.with_backend(backends[0]) if backends else settings
+        request = request.with_backend(backends[0]) if backends else request
         # Chosen before the job is queued: what was estimated and told then is what is rendered, and a job that a later
         # process takes up is still the one that was asked for.
-        chosen = self._engines[0].choose(settings)
-        settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
-        asked = Asked(settings, bool(choice), backends, "" if attachment is None else attachment.digest, avatar)
-        if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
+        chosen = self._engines[0].choose(request.settings)
+        request, choice = request.with_backend(chosen.backend), chosen.reason(self._named)
+        asked = Asked(request, bool(choice), backends, "" if attachment is None else attachment.digest)
+        if once and (twin := find_twin(self.store, self.jobs(owner), asked)) is not None:
             return twin
         self._check_room(owner)
-        asks = look_at(self._engines[0], video, voice, settings, backends)
-        title = self._title(title or f"{video.stem} + {voice.stem}", backends)
+        asks = look_at(self._engines[0], request, backends)
+        title = self._title(title or f"{request.video.stem} + {request.voice.stem}", backends)
         picture = make_thumbnail(asks.source)
-        job = self.store.prepare(
-            owner, video, voice, title, settings, picture, backends, asks.seconds, avatar, asks.disk_bytes
-        )
+        job = self.store.prepare(owner, request, title, picture, backends, asks.seconds, asks.disk_bytes)
         if attachment is not None:
-            settings = self.store.attach(job, attachment)
+            job = job.model_copy(update={"settings": self.store.attach(job, attachment)})
         more = {"work": Work.of(asks.source, asks.seconds), "choice": choice, "attached": asked.attached}
-        job = job.model_copy(update={"settings": settings, **more})
+        job = job.model_copy(update=more)
         with self._changed:
-            if once and (twin := find_twin(self.store, self.jobs(owner), video, voice, asked)) is not None:
+            if once and (twin := find_twin(self.store, self.jobs(owner), asked)) is not None:
                 self.store.remove(job)
                 return twin
             self._enqueue(job)
@@ -208,7 +200,7 @@ class JobService:
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         folder = self.store.folder(job)
-        asks = look_at(self._engines[0], folder / job.video, folder / job.voice, settings, job.compare)
+        asks = look_at(self._engines[0], RenderRequest(folder / job.video, folder / job.voice, settings), job.compare)
         with self._changed:
             job = self.get(job_id, owner)
             if not job.active:
@@ -438,19 +430,16 @@ class JobService:
 
     def _work_on(self, engine: Engine, job: Job, note: ProgressCallback) -> None:
         folder, cancel = self.store.folder(job), self._tokens[job.id]
-        video, voice = folder / job.video, folder / job.voice
+        request = request_of(job, folder, self._avatars, cancel)
         if not job.compare:
-            render = renderer(engine, job, video, self._avatars, cancel)
-            report = render(voice, folder / job.result, job.settings, on_progress=note, cancel=cancel)
+            report = engine.make(request, folder / job.result, on_progress=note, cancel=cancel)
             report.chosen(job.choice).save(folder / REPORT)
             self._tally.rendered(report)
             self._update(job, {"length_seconds": report.video_seconds}, to_disk=False)
         elif self._compare is None:  # queued by a process that could
             raise JobError("backends cannot be compared here", "render with one of them")
         else:
-            made = self._compare(
-                engine, video, voice, folder, job.compare, job.settings, on_progress=note, cancel=cancel
-            )
+            made = self._compare(engine, request, folder, job.compare, on_progress=note, cancel=cancel)
             if isinstance(made, Comparison):
                 failed = tuple(part.backend for part in made.parts if part.error)
                 self._update(job, {"failed": failed}, to_disk=False)

@@ -1,29 +1,23 @@
-"""What renders a job: of a source, or of an avatar that was prepared."""
+"""What a job asks an engine for: a render of its source, or of an avatar that was prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from musetalk.avatars.bundle import open_avatar
 from musetalk.avatars.store import AvatarStore
 from musetalk.errors import AvatarError, JobError
 from musetalk.jobs.job import Job
-from musetalk.pipeline.engine import Engine
-from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken
 
 
-def renderer(
-    engine: Engine, job: Job, video: Path, avatars: AvatarStore | None, cancel: CancelToken
-) -> Callable[..., RenderReport]:
-    """Return what renders a job, given its voice and all else that `Engine.render` takes.
+def request_of(job: Job, folder: Path, avatars: AvatarStore | None, cancel: CancelToken) -> RenderRequest:
+    """Return what a job asks for.
 
     Args:
-        engine: Renders.
         job: The job.
-        video: Its source.
+        folder: Where its files are.
         avatars: Those that may speak; None: none may.
         cancel: Ends it.
 
@@ -31,11 +25,12 @@ def renderer(
         AvatarError: The avatar that is to speak is gone, or damaged.
         JobError: None may speak here.
     """
+    voice = folder / job.voice
     if not job.avatar:
-        return partial(engine.render, video)
+        return RenderRequest(folder / job.video, voice, job.settings)
     if avatars is None:
         raise JobError("avatars do not speak here", "give a video or a picture")
-    return partial(engine.speak, open_avatar(_found(avatars, job.avatar), cancel))
+    return RenderRequest.of_avatar(open_avatar(_found(avatars, job.avatar), cancel), voice, job.settings)
 
 
 def _found(avatars: AvatarStore, avatar: str) -> Path:

@@ -20,8 +20,9 @@ from musetalk.comparison.types import COMPARISON, SIDE_BY_SIDE
 from musetalk.errors import PATH, DiskSpaceError, OutputError, write_error
 from musetalk.jobs.job import Attachment, Job
 from musetalk.pipeline.report import save_json
+from musetalk.pipeline.request import RenderRequest
 from musetalk.resume.part_folder import is_folder_of_parts
-from musetalk.settings import RenderSettings
+from musetalk.settings import RenderSettings, merge_settings
 from musetalk.utils.files import bytes_below, link_or_copy, size_of
 from musetalk.utils.units import apart, size
 
@@ -119,14 +120,11 @@ class JobStore:
     def prepare(
         self,
         owner: str,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         title: str,
-        settings: RenderSettings,
         thumbnail: bytes,
         compare: tuple[str, ...] = (),
         length_seconds: float | None = None,
-        avatar: str = "",
         writes_bytes: int = 0,
     ) -> Job:
         """Make a job's folder with inputs of its own: links where the disk allows, else copies.
@@ -135,19 +133,17 @@ class JobStore:
 
         Args:
             owner: From `owner_digest`.
-            video: The source, a file or a folder of pictures; may be deleted afterwards.
-            voice: The voice; may be deleted afterwards.
+            request: What is asked for; its files may be deleted afterwards.
             title: For people.
-            settings: Of the render.
             thumbnail: JPEG.
             compare: Backends to compare; empty: a render.
             length_seconds: Of the video to be made; None: not known.
-            avatar: Id of the one whose source that is; empty: of none.
             writes_bytes: Disk that its render should need beside its inputs.
 
         Raises:
             OutputError: There is no room.
         """
+        video, voice = request.video, request.voice
         inputs = size_of(video) + voice.stat().st_size
         job = Job(
             id=secrets.token_hex(16),
@@ -155,9 +151,9 @@ class JobStore:
             video=f"_source/{_plain(video.name)}",
             voice=f"_voice/{_plain(voice.name)}",
             result=SIDE_BY_SIDE if compare else _result_name(title),
-            avatar=avatar,
+            avatar=request.avatar_id,
             title=title,
-            settings=settings,
+            settings=request.settings,
             compare=compare,
             created=self.now(),
             room_bytes=inputs + writes_bytes,
@@ -188,7 +184,7 @@ class JobStore:
         folder = self.folder(job) / ATTACHED
         try:
             folder.mkdir()
-            return attachment.put(folder, job.settings)
+            return RenderSettings.parse(merge_settings(job.settings.model_dump(), attachment.put(folder)))
         except BaseException as error:
             self.remove(job)
             if isinstance(error, OSError):

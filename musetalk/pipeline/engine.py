@@ -9,42 +9,27 @@ from typing import TYPE_CHECKING, Protocol
 from musetalk.backends.automatic import BackendChoice
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import Limits, RenderSettings
 
 if TYPE_CHECKING:
-    from musetalk.avatars.bundle import Avatar
     from musetalk.resume.types import ResumeOptions
 
 
 class Renderer(Protocol):
     """What renders, and no more."""
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
         resume: ResumeOptions | None = None,
-    ) -> RenderReport:
-        """Render; see `LipSync.render`."""
-        ...
-
-    def speak(
-        self,
-        avatar: Avatar,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> RenderReport:
-        """Let an avatar speak; see `LipSync.speak`."""
+        """Make the video that is asked for; see `LipSync.make`."""
         ...
 
     def release(self) -> None:
@@ -52,15 +37,19 @@ class Renderer(Protocol):
         ...
 
 
-class Engine(Renderer, Protocol):
-    """What the app and comparisons ask for renders; `LipSync` is one."""
-
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
-        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
-        ...
+class Chooser(Protocol):
+    """What names backends."""
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
         """Name the backend that paints with these settings; see `LipSync.choose`."""
+        ...
+
+
+class Engine(Renderer, Chooser, Protocol):
+    """What the app and comparisons ask for renders; `LipSync` is one."""
+
+    def check(self, request: RenderRequest) -> Source:
+        """Refuse, in a moment, what cannot be rendered; else say what the source is."""
         ...
 
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
@@ -74,11 +63,9 @@ class Comparer(Protocol):
     def __call__(
         self,
         engine: Engine,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         folder: Path,
         backends: Sequence[str],
-        settings: RenderSettings,
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,

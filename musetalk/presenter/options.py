@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.presenter.layout import Aspect, LayoutName
-from musetalk.presenter.presets import PRESETS, Quality, merged
+from musetalk.presenter.presets import PRESETS, Quality
 from musetalk.presenter.talk import Talk
 from musetalk.presenter.talk_file import TalkFile
+from musetalk.settings import merge_settings
 from musetalk.tts.registry import USUAL, VoiceRegistry
 from musetalk.tts.spec import Reading
 from musetalk.tts.types import TextToSpeech
@@ -46,7 +47,7 @@ class TalkOptions:
     @property
     def values(self) -> dict[str, Any]:
         """All settings of the render, as a tree, but those that name the files of a talk."""
-        return merged(PRESETS[self.quality].settings, self.settings)
+        return merge_settings(PRESETS[self.quality].settings, self.settings)
 
     def open_voice(self, models_dir: Path) -> TextToSpeech:
         """Return what reads aloud.

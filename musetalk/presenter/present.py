@@ -16,9 +16,9 @@ from musetalk.media.ffmpeg_commands import SoundTrack
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.preflight import check_output
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.presenter.drawing import read_slide
 from musetalk.presenter.options import TalkOptions
-from musetalk.presenter.presets import merged
 from musetalk.presenter.report import TalkReport
 from musetalk.presenter.script import Script
 from musetalk.presenter.spoken import speak
@@ -26,7 +26,7 @@ from musetalk.presenter.static import write_static
 from musetalk.presenter.talk_files import write_talk_files
 from musetalk.progress import CancelToken, ProgressCallback, noop
 from musetalk.resume.types import ResumeOptions
-from musetalk.settings import AUTO, RenderSettings
+from musetalk.settings import AUTO, RenderSettings, merge_settings
 from musetalk.tts.notes import without_notes
 from musetalk.utils.files import fitting_name, put_in_place, temporary_folder, whole_file
 from musetalk.utils.text import unwritable
@@ -63,12 +63,13 @@ def present(
     """
     options, cancel = options or TalkOptions(), cancel or CancelToken()
     values = options.values
-    video, settings = source.source if isinstance(source, Avatar) else source, _settings(source, values)
+    asked = _request(source, options.recording or Path(), values)
+    settings = asked.settings
     srt, vtt = caption_files(out)
-    uses = engine.files(video, options.recording or Path(), out, settings) + (beside or FileUses())
+    uses = engine.files(asked, out) + (beside or FileUses())
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
     notes = check_script(script, all_shown=options.burn_captions)
-    engine.check_source(video, settings.source)  # before a long script is read aloud
+    engine.check_source(asked.video, settings.source)  # before a long script is read aloud
     if settings.backend != AUTO:
         engine.registry.get(settings.backend)  # where there is none of that name, a still is not what was meant
     with temporary_folder(out.parent) as folder:
@@ -76,18 +77,19 @@ def present(
         spoken = speak(script, options, settings.limits, place, folder, on_progress=tell, cancel=cancel)
         talk = spoken.talk
         files = write_talk_files(options.drawn(talk), folder)
-        chosen = _settings(source, merged(values, files.settings))
+        request = _request(source, spoken.sound, merge_settings(values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
-            report = _render(engine, source, spoken.sound, made, chosen, on_progress, cancel, ResumeOptions(beside=out))
+            resume = ResumeOptions(beside=out)
+            report = engine.make(request, made, resume=resume, on_progress=on_progress, cancel=cancel)
         except (BackendError, FaceError) as error:
             if not options.allow_static:
                 raise
             static = str(error)
             _log.warning("the lips do not move: %s", static)
             track = SoundTrack(spoken.sound, spoken.rate, None, talk.seconds, 0.0, talk.seconds)
-            reading, encoder = chosen.source, chosen.encoder
-            write_static(video, track, made, files, reading=reading, encoder=encoder, why=static, cancel=cancel)
+            reading, encoder = request.settings.source, request.settings.encoder
+            write_static(request.video, track, made, files, reading=reading, encoder=encoder, why=static, cancel=cancel)
         with whole_file(srt) as srt_made, whole_file(vtt) as vtt_made:
             shutil.copyfile(files.srt, srt_made)
             shutil.copyfile(files.vtt, vtt_made)
@@ -101,25 +103,10 @@ def caption_files(out: Path) -> tuple[Path, Path]:
     return out.parent / fitting_name(out.stem, ".srt"), out.parent / fitting_name(out.stem, ".vtt")
 
 
-def _settings(source: Path | Avatar, values: Mapping[str, Any]) -> RenderSettings:
+def _request(source: Path | Avatar, voice: Path, values: Mapping[str, Any]) -> RenderRequest:
     if isinstance(source, Avatar):
-        return source.settings_with(dict(values))
-    return RenderSettings.parse(dict(values))
-
-
-def _render(
-    engine: LipSync,
-    source: Path | Avatar,
-    voice: Path,
-    out: Path,
-    settings: RenderSettings,
-    on_progress: ProgressCallback | None,
-    cancel: CancelToken,
-    resume: ResumeOptions,
-) -> RenderReport:
-    if isinstance(source, Avatar):
-        return engine.speak(source, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=resume)
-    return engine.render(source, voice, out, settings, on_progress=on_progress, cancel=cancel, resume=resume)
+        return RenderRequest.of_avatar(source, voice, source.settings_with(dict(values)))
+    return RenderRequest(source, voice, RenderSettings.parse(dict(values)))
 
 
 def check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
@@ -149,5 +136,5 @@ def check_script(script: Script, *, all_shown: bool) -> tuple[str, ...]:
 def _told_of(report: RenderReport, out: Path, options: TalkOptions) -> RenderReport:
     """Return a render's report as of the talk: without what was only there while it was made."""
     step = {"name": "talk", "layout": options.layout, "aspect": options.aspect, "captions": options.burn_captions}
-    settings = merged(report.settings, {"frame_steps": [], "captions": None, "speech": {"phonemes": None}})
+    settings = merge_settings(report.settings, {"frame_steps": [], "captions": None, "speech": {"phonemes": None}})
     return replace(report, output=str(out), frame_steps=(step,), settings=settings)

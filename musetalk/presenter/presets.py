@@ -44,12 +44,3 @@ PRESETS: Mapping[Quality, Preset] = MappingProxyType(
         ),
     }
 )
-
-
-def merged(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a tree of settings with another one laid over it."""
-    both = dict(first)
-    for name, value in then.items():
-        within = both.get(name)
-        both[name] = merged(within, value) if isinstance(within, Mapping) and isinstance(value, Mapping) else value
-    return both

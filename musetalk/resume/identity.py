@@ -15,8 +15,8 @@ from musetalk.errors import CheckpointError
 from musetalk.media.digest import content_digest, file_digest
 from musetalk.media.types import Source
 from musetalk.pipeline.report import versions
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken
-from musetalk.settings import RenderSettings
 from musetalk.weights.lock import LockEntry, read_lock
 
 _FORM = 1  # of what is kept in a folder of parts
@@ -46,12 +46,10 @@ class Identity:
 
 def identity_of(
     source: Source,
-    voice: Path,
+    request: RenderRequest,
     out: Path,
-    settings: RenderSettings,
     *,
     weights: Iterable[Path],
-    avatar: str,
     part_frames: int,
     threads: int,
     cancel: CancelToken,
@@ -63,22 +61,21 @@ def identity_of(
 
     Args:
         source: What is rendered.
-        voice: The file of the voice.
+        request: What is asked for; the backend is named.
         out: The file to make.
-        settings: Of the render; the backend is named.
         weights: Files that it may read, whether they are there or not.
-        avatar: The id of the avatar that speaks; empty: a source is rendered.
         part_frames: Frames in a part.
         threads: Of x264.
         cancel: Ends the reading.
     """
+    settings = request.settings
     values = settings.model_dump(exclude=set(_NOT_SEEN))
     facts = {
         "form": _FORM,
         "output": out.name,
         "source": content_digest(source, cancel),
-        "voice": file_digest(voice, cancel),
-        "avatar": avatar,
+        "voice": file_digest(request.voice, cancel),
+        "avatar": request.avatar_id,
         "settings": _by_content(values, cancel),
         "debug": settings.debug_dir is not None,
         "weights": weight_facts(weights, settings.models_dir, _size_and_time),

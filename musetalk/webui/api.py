@@ -12,6 +12,7 @@ import gradio as gr
 
 from musetalk.errors import MediaError, MuseTalkError, SettingsError
 from musetalk.jobs.job import Job
+from musetalk.pipeline.request import RenderRequest
 from musetalk.webui.accounts import account_of, result_of, shown_job, videos_of
 from musetalk.webui.form.settings_form import visitors_settings
 from musetalk.webui.site import Site, owner_of
@@ -123,7 +124,7 @@ class Api:
         if video is None or voice is None:
             raise MediaError("a video and a voice are needed", "give both as files (gradio_client: handle_file)")
         parsed = visitors_settings(settings or {}, self._site.base)
-        job = self._site.jobs.submit(owner, Path(video), Path(voice), parsed, compare=backends)
+        job = self._site.jobs.submit(owner, RenderRequest(Path(video), Path(voice), parsed), compare=backends)
         self._site.uploads.sweep()
         return job
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,9 +15,10 @@ from musetalk.avatars.bundle import Avatar
 from musetalk.errors import SettingsError, VoiceError
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.store import ATTACHED, JobStore
+from musetalk.pipeline.request import RenderRequest
 from musetalk.presenter.layout import Aspect, LayoutName
 from musetalk.presenter.options import TalkOptions
-from musetalk.presenter.presets import Quality, merged
+from musetalk.presenter.presets import Quality
 from musetalk.presenter.talk import ShownSlide
 from musetalk.presenter.talk_files import SRT, VTT, write_talk_files
 from musetalk.settings import RenderSettings
@@ -103,11 +104,20 @@ class AskedTalk(BaseModel):
         reading = Reading(self.speed, self.language.strip().lower())
         return ReadingWish(self.text, slides, self.voice, reading, all_shown=self.burn_captions)
 
-    def settings(self, base: RenderSettings, avatar: Avatar | None = None) -> RenderSettings:
-        """Return those of its render, over those of the avatar that speaks and what visitors cannot change."""
-        if avatar is None:
-            return visitors_settings(self.options.values, base)
-        return renewed(avatar.settings_with(self.options.values), base)
+    def request(self, who: Path | Avatar, voice: Path, base: RenderSettings) -> RenderRequest:
+        """Return what is asked for.
+
+        Args:
+            who: Speaks; an avatar's settings hold where the talk says nothing.
+            voice: What is spoken.
+            base: What visitors cannot change.
+
+        Raises:
+            SettingsError: It cannot work.
+        """
+        if isinstance(who, Avatar):
+            return RenderRequest.of_avatar(who, voice, renewed(who.settings_with(self.options.values), base))
+        return RenderRequest(who, voice, visitors_settings(self.options.values, base))
 
 
 def title_of(spoken: SpokenScript) -> str:
@@ -126,15 +136,14 @@ def attach(asked: AskedTalk, spoken: SpokenScript) -> Attachment:
     """
     slides = dict.fromkeys(slide.path for slide in spoken.talk.slides if slide.path is not None)
 
-    def put(folder: Path, settings: RenderSettings) -> RenderSettings:
+    def put(folder: Path) -> dict[str, Any]:
         (folder / _ASKED).write_text(asked.model_dump_json(), "utf-8")
         copies = {path: folder / _SLIDES / str(number) / path.name for number, path in enumerate(slides)}
         for slide, copy in copies.items():
             copy.parent.mkdir(parents=True)  # one of its own: two slides may have one name
             shutil.copyfile(slide, copy)
         shown = tuple(ShownSlide(each.path and copies[each.path], each.start, each.line) for each in spoken.talk.slides)
-        files = write_talk_files(asked.options.drawn(replace(spoken.talk, slides=shown)), folder)
-        return RenderSettings.parse(merged(settings.model_dump(), files.settings))
+        return write_talk_files(asked.options.drawn(replace(spoken.talk, slides=shown)), folder).settings
 
     digest = hashlib.sha256(asked.model_dump_json().encode())
     for slide in slides:

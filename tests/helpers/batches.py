@@ -16,9 +16,10 @@ from musetalk.batch.rows import Row
 from musetalk.batch.watch import Clock
 from musetalk.errors import FaceError, OutOfMemoryError
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.types import ResumeOptions
-from musetalk.settings import RenderSettings
+from musetalk.settings import ComponentSettings, RenderSettings
 from tests.helpers.reports import some_report
 from tests.helpers.waiting import until
 
@@ -34,7 +35,7 @@ class Chooser:
     def choose(self, settings: RenderSettings) -> BackendChoice:
         return BackendChoice("preview")
 
-    def weights(self, settings: RenderSettings) -> tuple[Path, ...]:
+    def weights(self, backend: str, wanted: ComponentSettings) -> tuple[Path, ...]:
         return self.files
 
 
@@ -176,18 +177,16 @@ class ToldWorkers:
 class TextEngine:
     """Writes what it was asked for in place of a render; a source may say what else it does."""
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
+        resume: ResumeOptions | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        settings, text = settings or RenderSettings(), video.read_text()
+        text = request.video.read_text()
         if text == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
         if text == "hanging":
@@ -197,8 +196,8 @@ class TextEngine:
             cancel.check()
         if text == "strange":
             raise RuntimeError("CUDA error: unspecified launch failure")
-        out.write_text(f"{text} {voice.read_text()} by {os.getpid()}")
-        return some_report(out, settings)
+        out.write_text(f"{text} {request.voice.read_text()} by {os.getpid()}")
+        return some_report(out, request.settings)
 
     def release(self) -> None:
         """There is nothing to free."""

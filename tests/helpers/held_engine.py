@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from musetalk.assets import PORTRAIT
-from musetalk.avatars.bundle import Avatar
 from musetalk.backends.automatic import BackendChoice
 from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
@@ -20,6 +19,7 @@ from musetalk.lipsync import LipSync
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import Limits, RenderSettings
@@ -44,10 +44,10 @@ class Engine:
         self.error: Exception | None = None
         self.spoke: list[str] = []  # ids of avatars
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
-        if not voice.read_bytes():
+    def check(self, request: RenderRequest) -> Source:
+        if not request.voice.read_bytes():
             raise MediaError("the voice is empty", "speak up")
-        return probe_source(video, settings.limits, fps=settings.fps)
+        return probe_source(request.video, request.settings.limits, fps=request.settings.fps)
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
         return LipSync(BackendRegistry([PREVIEW])).choose(settings)
@@ -55,20 +55,19 @@ class Engine:
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
+        resume: ResumeOptions | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        assert settings is not None
         assert on_progress is not None
         assert cancel is not None
+        if request.avatar is not None:
+            self.spoke.append(request.avatar.id)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self.order.append(out.parent.name)
@@ -85,20 +84,7 @@ class Engine:
             out.write_bytes(b"mp4")
         finally:
             self.running -= 1
-        return some_report(out, settings, frames=10)
-
-    def speak(
-        self,
-        avatar: Avatar,
-        voice: Path,
-        out: Path,
-        settings: RenderSettings | None = None,
-        *,
-        on_progress: ProgressCallback | None = None,
-        cancel: CancelToken | None = None,
-    ) -> RenderReport:
-        self.spoke.append(avatar.id)
-        return self.render(avatar.source, voice, out, settings, on_progress=on_progress, cancel=cancel)
+        return some_report(out, request.settings, frames=10)
 
     def release(self) -> None:
         self.order.append("release")
@@ -112,4 +98,5 @@ def written_voice(folder: Path) -> Path:
 
 
 def submit(service: JobService, voice: Path, owner: str = ANN, **options: Any) -> Job:  # noqa: ANN401 - as it takes them
-    return service.submit(owner, PORTRAIT, voice, options.pop("settings", RenderSettings()), **options)
+    request = RenderRequest(PORTRAIT, voice, options.pop("settings", RenderSettings()))
+    return service.submit(owner, request, **options)

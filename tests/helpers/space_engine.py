@@ -20,6 +20,7 @@ from musetalk.media.timing.timeline import plan_timeline
 from musetalk.media.types import Source
 from musetalk.pipeline.preflight import Preflight
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import RenderSettings, SourceSettings
@@ -47,22 +48,20 @@ class FakeEngine(LipSync):
         source = SimpleNamespace(fps=Fraction(25), frame_count=9, width=64, height=48)
         return SimpleNamespace(source=source, timeline=timeline, estimated_seconds=5.0)  # type: ignore[return-value]
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
+        resume: ResumeOptions | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        assert settings is not None and on_progress is not None and cancel is not None
+        assert on_progress is not None and cancel is not None
         out.write_text("half")
         for done in range(1, 4):
             on_progress(ProgressEvent("render", done, 3))
-        how = settings.models_dir.name
+        how = request.settings.models_dir.name
         if how == "faceless":
             raise FaceError("no face", "show one")
         if how == "buggy":
@@ -74,7 +73,7 @@ class FakeEngine(LipSync):
             with Child(arguments, cancel=cancel) as child:
                 child.finish()
         out.write_text("whole")
-        return some_report(out, settings, frames=3)
+        return some_report(out, request.settings, frames=3)
 
     def check_source(self, video: Path, wanted: SourceSettings) -> Source:
         if self.broken_input:

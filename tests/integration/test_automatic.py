@@ -12,6 +12,7 @@ from musetalk.assets import PORTRAIT
 from musetalk.comparison.compare import compare
 from musetalk.errors import SettingsError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from tests.helpers.command import musetalk
 from tests.helpers.media import tone, write_wav
@@ -87,12 +88,12 @@ def test_a_preview_frame_and_a_preflight_take_what_the_render_takes(voice: Path,
     assert [steps.backend for steps in shown.steps] == ["musetalk-v15"]
     assert shown.notes[0].startswith("Chosen automatically: musetalk-v15, since")
     assert engine.preflight(PORTRAIT, voice, RenderSettings.parse(said)).sampled_faces
-    engine.check(PORTRAIT, voice, RenderSettings.parse(said))
+    engine.check(RenderRequest(PORTRAIT, voice, RenderSettings.parse(said)))
 
 
 def test_it_cannot_be_compared(tmp_path: Path, voice: Path) -> None:
     with pytest.raises(SettingsError, match='"auto" is no backend to compare: it stands for one of the others'):
-        compare(LipSync(), PORTRAIT, voice, tmp_path / "both", ["auto", "preview"], RenderSettings())
+        compare(LipSync(), RenderRequest(PORTRAIT, voice, RenderSettings()), tmp_path / "both", ["auto", "preview"])
 
 
 def test_the_doctor_says_what_it_would_take(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from musetalk.comparison.compare import compare
 from musetalk.errors import Cancelled
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressEvent
 from tests.helpers.command import musetalk as command
 from tests.helpers.film import FACE, FILM, settings
@@ -59,7 +60,7 @@ def test_faces_are_looked_for_once_and_results_are_those_of_a_render(
     film: Path, words: Path, bare_models: Path, tmp_path: Path
 ) -> None:
     engine, chosen = LipSync(), settings(bare_models)
-    comparison = compare(engine, film, words, tmp_path / "out", ["preview", "musetalk-v15"], chosen)
+    comparison = compare(engine, RenderRequest(film, words, chosen), tmp_path / "out", ["preview", "musetalk-v15"])
     first, second = (part["report"]["known_frames"] for part in account(tmp_path / "out")["parts"])
     assert (first, second) == (0, FILM)
     assert [part.error for part in comparison.parts] == ["", ""]
@@ -78,11 +79,12 @@ def test_one_that_was_stopped_goes_on_with_what_its_backends_had_made(
         if event.turn == 1 and event.stage == "render":
             cancel.cancel()
 
+    asked = RenderRequest(film, words, chosen)
     with pytest.raises(Cancelled):
-        compare(engine, film, words, tmp_path / "out", names, chosen, on_progress=stop_the_second, cancel=cancel)
+        compare(engine, asked, tmp_path / "out", names, on_progress=stop_the_second, cancel=cancel)
     assert all(path.name.startswith(".musetalk-parts-") for path in (tmp_path / "out").iterdir())
-    made = compare(engine, film, words, tmp_path / "out", names, chosen)
-    whole = compare(engine, film, words, tmp_path / "whole", names, chosen)
+    made = compare(engine, asked, tmp_path / "out", names)
+    whole = compare(engine, asked, tmp_path / "whole", names)
     [(_, first), (_, second)] = made.rendered
     assert first.resumed is not None
     assert (first.resumed.taken_over, first.resumed.made) == (1, 0)

@@ -19,6 +19,7 @@ from musetalk.lipsync import LipSync
 from musetalk.media.probe import probe_source
 from musetalk.media.reader import read_frames
 from musetalk.media.types import Source
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import Limits, RenderSettings
 from musetalk.utils.arrays import UInt8Array
 from musetalk.webui.form.backend_picker import backend_picker
@@ -144,7 +145,7 @@ def test_a_comparison_shows_results_and_source_in_the_size_that_steps_make(
     install(tmp_path, monkeypatch)
     settings = RenderSettings.parse({**QUICK, "frame_steps": ["upscale:factor=1.5"]})
     compared, both = tmp_path / "compared", ["preview", "red-mouth"]
-    compare(LipSync(), PORTRAIT, voice, compared, both, settings, source_in_step=SOURCE_IN_STEP)
+    compare(LipSync(), RenderRequest(PORTRAIT, voice, settings), compared, both, source_in_step=SOURCE_IN_STEP)
     portrait = looked_at(PORTRAIT)
     videos = [looked_at(compared / name) for name in (*(f"{name}.mp4" for name in both), SOURCE_IN_STEP)]
     sizes = {(video.width, video.height) for video in videos}

@@ -15,6 +15,7 @@ from musetalk.errors import OutputError, SettingsError
 from musetalk.lipsync import LipSync
 from musetalk.metrics.mouth_opening import measure_opening
 from musetalk.pipeline.render import output_frames
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -80,10 +81,10 @@ def test_phonemes_of_another_voice_are_refused_before_anything_is_looked_for(
         )
     assert set(events) == {"preflight"}
     with pytest.raises(SettingsError, match="another voice"):
-        LipSync().check(portrait, speech, settings(path))
+        LipSync().check(RenderRequest(portrait, speech, settings(path)))
 
 
 def test_phonemes_are_an_input_that_is_not_written_over(portrait: Path, speech: Path, phonemes: Path) -> None:
-    uses = LipSync().files(portrait, speech, phonemes.with_suffix(".mp4"), settings(phonemes))
+    uses = LipSync().files(RenderRequest(portrait, speech, settings(phonemes)), phonemes.with_suffix(".mp4"))
     with pytest.raises(OutputError, match="the phonemes"):
         uses.writing(phonemes, "the report").check_conflicts()

@@ -29,6 +29,7 @@ from musetalk.faces.types import FaceBox
 from musetalk.lipsync import LipSync
 from musetalk.pipeline import composite
 from musetalk.pipeline.components import ComponentLoader
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.resume.part_folder import is_folder_of_parts
 from musetalk.runtime.stop_points import with_stop_points
@@ -297,9 +298,7 @@ def test_a_comparison_is_stopped(
     folder = tmp_path / "results"
     try:
         with pytest.raises(Cancelled):
-            compare(
-                *(engine, film, voice, folder, ("one", "two"), RenderSettings()), on_progress=told, cancel=stop.token
-            )
+            compare(*(engine, RenderRequest(film, voice), folder, ("one", "two")), on_progress=told, cancel=stop.token)
     finally:
         stop.over.set()
     assert all(is_folder_of_parts(path.name) for path in folder.iterdir())  # with which the same goes on

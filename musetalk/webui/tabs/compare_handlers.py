@@ -13,6 +13,7 @@ from musetalk.backends.spec import AnyBackend
 from musetalk.comparison.labels import painter_named
 from musetalk.errors import BackendError, SettingsError
 from musetalk.jobs.job import Job
+from musetalk.pipeline.request import RenderRequest
 from musetalk.webui.accounts import account_of, result_of, videos_of
 from musetalk.webui.backend_names import titled
 from musetalk.webui.form import settings_form
@@ -126,7 +127,8 @@ class CompareHandlers(JobWatcher):
             )
         backends = self._in_order(backends)
         settings = settings_form.read(said, self._site.base, backends, self._site.engine.registry)
-        job = self._site.jobs.submit(owner_of(secret, request), video, sound, settings, compare=backends, once=True)
+        asked = RenderRequest(video, sound, settings)
+        job = self._site.jobs.submit(owner_of(secret, request), asked, compare=backends, once=True)
         self._site.uploads.sweep()
         return {**self.open(job), self._stage.estimate: "", self._stage.question: ""}
 

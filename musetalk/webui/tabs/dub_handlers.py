@@ -8,6 +8,7 @@ import gradio as gr
 
 from musetalk.errors import JobError
 from musetalk.jobs.job import Job
+from musetalk.pipeline.request import RenderRequest
 from musetalk.webui.accounts import account_of
 from musetalk.webui.backend_names import result_label
 from musetalk.webui.form import settings_form
@@ -79,7 +80,7 @@ class DubHandlers(JobWatcher):
         said, registry = settings_form.named(values), self._site.engine.registry
         settings, owner = settings_form.read(said, self._site.base, registry=registry), owner_of(secret, request)
         before = {job.id for job in self._site.jobs.jobs(owner)}
-        job = self._site.jobs.submit(owner, video, sound, settings, once=True)
+        job = self._site.jobs.submit(owner, RenderRequest(video, sound, settings), once=True)
         if job.id in before:
             gr.Info("This very render was asked for a moment ago: here it is.")
         self._site.uploads.sweep()

@@ -12,6 +12,7 @@ import gradio as gr
 
 from musetalk.errors import MuseTalkError
 from musetalk.pipeline.forecast import Forecast, RenderKind, Work, seconds_made
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import InputSettings, RenderSettings
 from musetalk.utils.lru_cache import LRUCache
 from musetalk.utils.units import counted, duration, roughly
@@ -86,13 +87,13 @@ class Estimates:
             return ""
         return _question(known[2].seconds)
 
-    def question_of(self, source: Path, voice: Path, settings: RenderSettings) -> str:
-        """Return the same of one render whose settings come from no form.
+    def question_of(self, request: RenderRequest) -> str:
+        """Return the same of a render whose settings come from no form.
 
         Raises:
             MuseTalkError: It cannot work.
         """
-        _, _, forecast = self._forecast(source, voice, settings)
+        _, _, forecast = self._forecast(request)
         return _question(forecast.seconds) if forecast is not None and forecast.seconds > _ASKED_ABOVE_SECONDS else ""
 
     def _known(
@@ -102,23 +103,22 @@ class Estimates:
         if not source or not voice:
             return None
         try:
-            work, settings, forecast = self._forecast(
-                Path(source), Path(voice), _settings(said, self._site, compare), compare
-            )
+            request = RenderRequest(Path(source), Path(voice), _settings(said, self._site, compare))
+            work, settings, forecast = self._forecast(request, compare)
         except MuseTalkError:
             return None
         return None if forecast is None else (work, settings, forecast)
 
     def _forecast(
-        self, source: Path, voice: Path, wanted: RenderSettings, compare: Sequence[str] = ()
+        self, request: RenderRequest, compare: Sequence[str] = ()
     ) -> tuple[Work, RenderSettings, Forecast | None]:
         """Return the work, settings that name what paints, and the forecast; None: that cannot be said.
 
         Raises:
             MuseTalkError: It cannot work.
         """
-        settings = wanted.with_backend(self._site.engine.choose(wanted).backend)
-        work = self._of(source, voice, settings.inputs)
+        settings = request.settings.with_backend(self._site.engine.choose(request.settings).backend)
+        work = self._of(request.video, request.voice, settings.inputs)
         kinds = [
             RenderKind.of(settings.with_backend(name), self._site.engine.registry)
             for name in compare or (settings.backend,)

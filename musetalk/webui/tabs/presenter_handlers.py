@@ -236,21 +236,12 @@ class TalkHandlers(JobWatcher):
             if task.found is None:  # why, its own clock tells
                 yield {self._stage.job: gr.skip()}
                 return
-            avatar = who if isinstance(who, Avatar) else None
-            settings, voice = asked.settings(self._site.base, avatar), task.found.voice
-            video = who.source if isinstance(who, Avatar) else who
-            if not answered and (question := self._estimates.question_of(video, voice, settings)):
+            talk = asked.request(who, task.found.voice, self._site.base)
+            if not answered and (question := self._estimates.question_of(talk)):
                 yield {self._stage.question: question}
                 return
             job = self._site.jobs.submit(
-                owner,
-                video,
-                voice,
-                settings,
-                title_of(task.found),
-                once=True,
-                attachment=attach(asked, task.found),
-                avatar="" if avatar is None else avatar.id,
+                owner, talk, title_of(task.found), once=True, attachment=attach(asked, task.found)
             )
             self._site.uploads.sweep()
             yield {**self.open(job), self._stage.question: ""}

@@ -22,6 +22,7 @@ from musetalk.pipeline.first_costs import LENT_GPU_RATE
 from musetalk.pipeline.forecast import RenderKind, Work
 from musetalk.pipeline.preflight import Preflight, check_output
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, noop
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import AUTO, PARSED_SHAPES, DetectorSettings, EnhanceSettings, MaskSettings, RenderSettings
@@ -44,7 +45,7 @@ _log = logging.getLogger(__name__)
 class ZeroGpuEngine(LipSync):
     """An engine that borrows a GPU for the backends that need one, and is like any other for the rest.
 
-    Call `render` and `preview_frame` in the context (`contextvars.copy_context()`) of whoever asked for them: GPU time
+    Call `make` and `preview_frame` in the context (`contextvars.copy_context()`) of whoever asked for them: GPU time
     is counted on the account found there.
 
     Args:
@@ -67,46 +68,46 @@ class ZeroGpuEngine(LipSync):
         self._max_seconds = max_seconds
         self._lent = LentGpu(engine, gpu, refusals)
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
+        resume: ResumeOptions | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        """See `LipSync.render`. A GPU is asked for after both inputs were found good.
+        """See `LipSync.make`. A GPU is asked for after both inputs were found good.
 
-        What is made on a lent GPU goes with its process where that fails: it is not resumed.
+        What is made on a lent GPU goes with its process where that fails: it is not resumed. Avatars speak here.
 
         Raises:
             LimitError: It would take more GPU time than may be asked for.
             BackendError: No GPU was lent, or its process failed.
-            MuseTalkError: As `LipSync.render`.
+            MuseTalkError: As `LipSync.make`.
         """
-        settings, cancel = settings or RenderSettings(), cancel or CancelToken()
-        video, voice, out = Path(video), Path(voice), Path(out)
-        choice = self.choose(settings)
-        settings = settings.with_backend(choice.backend)
+        if request.avatar is not None:
+            return super().make(request, out, resume=resume, on_progress=on_progress, cancel=cancel)
+        out, cancel = Path(out), cancel or CancelToken()
+        choice = self.choose(request.settings)
+        request = request.with_backend(choice.backend)
+        settings = request.settings
         kind = RenderKind.of(settings, self.registry)
         here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
         cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
-                report = self._engine.render(
-                    video, voice, out, here, on_progress=on_progress, cancel=cancel, resume=resume
+                report = self._engine.make(
+                    replace(request, settings=here), out, resume=resume, on_progress=on_progress, cancel=cancel
                 )
             self.costs.share(RenderKind.of(here, self.registry), kind)
             return report.chosen(choice.reason())
-        written = output_files(out, settings.folders)
-        check_output(out, input_files(video, voice, captions=settings.captions) + written, settings.output)
+        read = input_files(request.video, request.voice, captions=settings.captions)
+        check_output(out, read + output_files(out, settings.folders), settings.output)
         tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
-            preflight = self._engine.preflight(video, voice, here)
+            preflight = self._engine.preflight(request.video, request.voice, here)
         cancel.check()
         seconds = self._affordable(gpu_seconds(preflight, cost))
         tell(ProgressEvent("preflight", 1, 1, note=f"asking for {seconds} s of GPU time"))
@@ -114,7 +115,7 @@ class ZeroGpuEngine(LipSync):
         with temporary_folder(out.parent) as folder:
             coords_dir = settings.coords_dir or out.parent / "coords"  # where a render to `out` itself keeps them
             inner = settings.model_copy(update={"coords_dir": coords_dir})
-            order = RenderOrder(seconds, folder / "lease", video, inner, voice, folder / out.name)
+            order = RenderOrder(seconds, folder / "lease", replace(request, settings=inner), folder / out.name)
             report = self._lent.do(order, tell, cancel)
             put_in_place(order.out, out)
         source, timeline = preflight.source, preflight.timeline
@@ -168,7 +169,7 @@ class ZeroGpuEngine(LipSync):
         painting = cost.start_seconds + cost.seconds_per_frame * _PREVIEW_FRAMES
         seconds = self._affordable(math.ceil(_MARGIN * (_BEGINNING_SECONDS + painting + _PREVIEW_SECONDS)))
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
-            order = PreviewOrder(seconds, folder / "lease", video, settings, voice, at, strict)
+            order = PreviewOrder(seconds, folder / "lease", video, voice, settings, at, strict)
             return with_reason(self._lent.do(order, on_progress or noop, cancel), choice.reason())
 
     def rate(self, device: str) -> float:

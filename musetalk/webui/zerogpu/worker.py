@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from musetalk.errors import BackendError, MuseTalkError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.settings import RenderSettings
 
@@ -42,14 +43,10 @@ class Order(ABC, Generic[R_co]):
     Attributes:
         seconds: How long it may hold the GPU.
         lease: Where a file exists for as long as the result is wanted; its folder is there.
-        video: The source.
-        settings: Of the render; they name what paints.
     """
 
     seconds: int
     lease: Path
-    video: Path
-    settings: RenderSettings
 
     @abstractmethod
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> R_co:
@@ -58,21 +55,23 @@ class Order(ABC, Generic[R_co]):
 
 @dataclass(frozen=True, slots=True)
 class RenderOrder(Order[RenderReport]):
-    """Render `video` and `voice` to `out`."""
+    """Make what is asked for, which names what paints."""
 
-    voice: Path
+    request: RenderRequest
     out: Path
 
     def run(self, engine: LipSync, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
-        return engine.render(self.video, self.voice, self.out, self.settings, on_progress=on_progress, cancel=cancel)
+        return engine.make(self.request, self.out, on_progress=on_progress, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewOrder(Order["FramePreview"]):
     """Show one frame, `at` seconds into the output; see `LipSync.preview_frame`."""
 
+    video: Path
     voice: Path | None
+    settings: RenderSettings
     at: float | None
     strict: bool
 

@@ -17,6 +17,7 @@ from musetalk.doctor.environment import examine
 from musetalk.doctor.sample_clip import make_scene
 from musetalk.errors import BackendError
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from musetalk.utils.extensions import BACKENDS
 from musetalk.webui.downloads import Downloads, weight_sets
@@ -82,7 +83,9 @@ def test_it_renders_and_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = check_backend(chosen, make_scene(), settings.network, settings.crop, settings.mask)
     assert found.failures == ()
     voice = write_wav(tmp_path / "voice.wav", tone(0.2))
-    compared = compare(LipSync(registry), PORTRAIT, voice, tmp_path / "both", ["preview", "red-mouth"], settings)
+    compared = compare(
+        LipSync(registry), RenderRequest(PORTRAIT, voice, settings), tmp_path / "both", ["preview", "red-mouth"]
+    )
     assert [(part.backend, report.face_frames) for part, report in compared.rendered] == [
         ("preview", 5),
         ("red-mouth", 5),

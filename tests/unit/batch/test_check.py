@@ -10,14 +10,16 @@ from musetalk.batch.check import check_rows
 from musetalk.batch.rows import Row
 from musetalk.errors import OutputError
 from musetalk.pipeline.file_uses import FileUses, input_files
-from musetalk.settings import RenderSettings
+from musetalk.pipeline.request import RenderRequest
 
 
 class Weights:
     """Reads one file of weights beside the inputs."""
 
-    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
-        return input_files(video, voice, [settings.models_dir / "unet.pth"], settings.captions)
+    def inputs(self, request: RenderRequest) -> FileUses:
+        return input_files(
+            request.video, request.voice, [request.settings.models_dir / "unet.pth"], request.settings.captions
+        )
 
 
 @pytest.fixture

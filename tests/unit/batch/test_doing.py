@@ -9,6 +9,7 @@ import pytest
 from musetalk.batch.doing import do_task
 from musetalk.batch.executor import Advanced, Done, Event, RenderTask
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent, Stage
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import TextEngine, some_rows
@@ -21,10 +22,10 @@ class Telling(TextEngine):
 
     events: tuple[ProgressEvent, ...] = tuple(ProgressEvent(stage, done, 4) for stage, done in TOLD)
 
-    def render(self, *inputs: Path | RenderSettings, on_progress: ProgressCallback, **_: object) -> RenderReport:  # type: ignore[override]
+    def make(self, request: RenderRequest, out: Path, *, on_progress: ProgressCallback, **_: object) -> RenderReport:  # type: ignore[override]
         for event in self.events:
             on_progress(event)
-        return super().render(*inputs)  # type: ignore[arg-type]
+        return super().make(request, out)
 
 
 def signs(folder: Path, engine: Telling, seconds: int, **more: bool) -> list[Advanced]:

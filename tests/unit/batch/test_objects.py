@@ -28,8 +28,8 @@ from musetalk.batch.watch import Clock
 from musetalk.errors import LedgerError, ManifestError, OutputError, StorageError, StorageUnreachableError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, noop
-from musetalk.settings import RenderSettings
 from musetalk.storage.cache import FOLDER
 from musetalk.storage.locations import Location, ObjectUrl
 from tests.helpers.batches import NAMED, TextEngine
@@ -46,9 +46,9 @@ class CountingEngine(TextEngine):
         self.rendered: list[str] = []
         self._meanwhile = meanwhile
 
-    def render(self, video: Path, voice: Path, out: Path, *settings: object, **how: object) -> RenderReport:
+    def make(self, request: RenderRequest, out: Path, **how: object) -> RenderReport:
         self.rendered.append(out.name)
-        report = super().render(video, voice, out, *settings, **how)  # type: ignore[arg-type]
+        report = super().make(request, out, **how)  # type: ignore[arg-type]
         if isinstance(self._meanwhile, ObjectUrl):
             put(self._meanwhile, "another one")
         elif self._meanwhile is not None:
@@ -248,7 +248,7 @@ def test_urls_of_results_need_a_place_that_is_one(tmp_path: Path) -> None:
 
 
 class NoInputs:
-    def inputs(self, video: Path, voice: Path, settings: RenderSettings) -> FileUses:
+    def inputs(self, request: RenderRequest) -> FileUses:
         return FileUses()
 
 

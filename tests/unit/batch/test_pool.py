@@ -18,6 +18,7 @@ from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.errors import BackendError, Cancelled
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from tests.helpers.batches import NAMED, TextEngine, hanging_engine, some_rows, stillborn_engine, text_engine
 
@@ -141,9 +142,9 @@ def test_in_this_process_what_listens_can_be_ended_and_what_does_not_is_given_up
     let_go = threading.Event()
 
     class Deaf(TextEngine):
-        def render(self, *inputs: Path, **_: object) -> RenderReport:  # type: ignore[override]
+        def make(self, request: RenderRequest, out: Path, **_: object) -> RenderReport:  # type: ignore[override]
             let_go.wait()
-            return super().render(*inputs)
+            return super().make(request, out)
 
     with InProcess(TextEngine()) as executor:
         until(executor, is_ready)

@@ -13,6 +13,7 @@ from musetalk.cli.main import app
 from musetalk.errors import FaceError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.components import ComponentLoader
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RenderSettings]:
     seen: list[RenderSettings] = []
 
     def refuse(*args: object, **rest: object) -> None:
-        seen.extend(arg for arg in (*args, *rest.values()) if isinstance(arg, RenderSettings))
+        given = (arg.settings if isinstance(arg, RenderRequest) else arg for arg in (*args, *rest.values()))
+        seen.extend(arg for arg in given if isinstance(arg, RenderSettings))
         raise FaceError("there is no face", "use another film")
 
-    for name in ("render", "preview_frame", "check_source"):
+    for name in ("make", "preview_frame", "check_source"):
         monkeypatch.setattr(LipSync, name, refuse)
     monkeypatch.setattr(musetalk.comparison.compare, "compare", refuse)
     return seen

@@ -28,6 +28,7 @@ from musetalk.errors import (
 from musetalk.media.probe import probe_source
 from musetalk.media.types import Source
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback, ProgressEvent
 from musetalk.resume.types import ResumeOptions
 from musetalk.settings import Limits, RenderSettings
@@ -55,10 +56,11 @@ class Engine:
         self.calls: list[str] = []
         self.plans: list[bool] = []
 
-    def check(self, video: Path, voice: Path, settings: RenderSettings) -> Source:
+    def check(self, request: RenderRequest) -> Source:
+        settings = request.settings
         if settings.backend not in ("one", "two", "three"):
             raise BackendError(f'there is no backend "{settings.backend}"', "choose one of: one, two, three")
-        return probe_source(video, settings.limits, fps=settings.fps)
+        return probe_source(request.video, settings.limits, fps=settings.fps)
 
     def choose(self, settings: RenderSettings) -> BackendChoice:
         return BackendChoice(settings.backend)
@@ -66,18 +68,16 @@ class Engine:
     def check_voice(self, voice: Path, limits: Limits, track: int | None) -> float:
         return 1.5
 
-    def render(
+    def make(
         self,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         out: Path,
-        settings: RenderSettings | None = None,
         *,
+        resume: ResumeOptions | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        resume: ResumeOptions | None = None,
     ) -> RenderReport:
-        assert settings is not None
+        settings = request.settings
         assert settings.coords_dir is not None
         self.asked.append(settings)
         self.calls.append(settings.backend)
@@ -115,8 +115,8 @@ def compared(
     backends: Sequence[str] = ("one", "two"),
     **options: Any,  # noqa: ANN401
 ) -> Comparison:
-    values = {"settings": SETTINGS, **options}
-    return compare(engine, film, film.parent / "words.wav", film.parent / "out", backends, **values)
+    request = RenderRequest(film, film.parent / "words.wav", options.pop("settings", SETTINGS))
+    return compare(engine, request, film.parent / "out", backends, **options)
 
 
 def left(film: Path) -> set[str]:
@@ -191,18 +191,18 @@ def test_an_error_about_a_result_says_where_that_was_to_be(film: Path, monkeypat
 def test_what_is_looked_at_in_a_browser_can_be_stepped_through(film: Path) -> None:
     engine = Engine()
     words, folder = film.parent / "words.wav", film.parent / "out"
-    comparison = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS)
+    comparison = compare_for_viewing(engine, RenderRequest(film, words, SETTINGS), folder, ("one", "two"))
     assert comparison.side_by_side == "film_words_one_beside_two.mp4"
     assert left(film) == (RESULTS - {"side-by-side.mp4"}) | {comparison.side_by_side, comparison.source_in_step}
     assert [each.encoder.keyframe_seconds for each in engine.asked[:2]] == [0.4, 0.4]
-    named = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS, named=str.upper)
+    named = compare_for_viewing(engine, RenderRequest(film, words, SETTINGS), folder, ("one", "two"), named=str.upper)
     assert named.side_by_side == "film_words_ONE_beside_TWO.mp4"
     assert [part.backend for part in named.parts] == ["one", "two"]  # for programs
-    comparison = compare_for_viewing(engine, film, words, folder, ("one", "two"), SETTINGS)
+    comparison = compare_for_viewing(engine, RenderRequest(film, words, SETTINGS), folder, ("one", "two"))
     frames = [read_number(frame) for frame in decode(folder / comparison.source_in_step)]
     assert frames == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]
     chosen = SETTINGS.model_copy(update={"encoder": SETTINGS.encoder.model_copy(update={"keyframe_seconds": 2.0})})
-    compare_for_viewing(engine, film, words, folder, ("one", "two"), chosen)
+    compare_for_viewing(engine, RenderRequest(film, words, chosen), folder, ("one", "two"))
     assert engine.asked[-1].encoder.keyframe_seconds == 2.0
 
 
@@ -247,10 +247,10 @@ def test_one_comparison_at_a_time_is_made_in_a_folder(film: Path) -> None:
     def begin_another(event: ProgressEvent) -> None:
         if event.stage == "render":
             with pytest.raises(OutputError, match="another comparison is being made"):
-                compare(Engine(), film, voice, out, ["two", "three"], SETTINGS)
+                compare(Engine(), RenderRequest(film, voice, SETTINGS), out, ["two", "three"])
 
     for _ in range(2):
-        made = compare(Engine(), film, voice, out, names, SETTINGS, on_progress=begin_another)
+        made = compare(Engine(), RenderRequest(film, voice, SETTINGS), out, names, on_progress=begin_another)
         assert len(made.rendered) == 2
         assert {path.name for path in out.iterdir()} == RESULTS
 
@@ -299,11 +299,11 @@ def test_an_input_is_never_written_over(film: Path) -> None:
     place.mkdir()
     source = film.rename(place / "one.mp4")
     with raises_kind(OutputError, path=place / "one.mp4"):
-        compare(Engine(), source, film, place, ["one", "two"], SETTINGS)
+        compare(Engine(), RenderRequest(source, film, SETTINGS), place, ["one", "two"])
     assert left(film) == {"one.mp4"}
     (film.parent / "file").touch()
     with raises_kind(OutputError, path=film.parent / "file"):
-        compare(Engine(), source, film, film.parent / "file", ["one", "two"], SETTINGS)
+        compare(Engine(), RenderRequest(source, film, SETTINGS), film.parent / "file", ["one", "two"])
 
 
 def test_progress_says_whose_it_is_once_and_with_every_note(film: Path) -> None:

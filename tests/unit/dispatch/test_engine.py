@@ -18,6 +18,7 @@ from musetalk.dispatch.engine import WorkersEngine
 from musetalk.errors import AvatarError
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.forecast import COSTS, CostBook, Costs, RenderKind
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -52,7 +53,7 @@ def handed(small_portrait: UInt8Array, tmp_path: Path) -> Iterator[Handed]:
 
 def test_a_render_comes_back_with_its_progress_and_what_it_cost(handed: Handed, tmp_path: Path) -> None:
     told, out = list[ProgressEvent](), tmp_path / "out.mp4"
-    report = handed.engine.render(handed.face, handed.voice, out, DRAFT, on_progress=told.append)
+    report = handed.engine.make(RenderRequest(handed.face, handed.voice, DRAFT), out, on_progress=told.append)
     assert (report.frames, report.output) == (10, str(out))
     assert out.stat().st_size
     assert {"preflight", "plan", "render", "finish"} <= {event.stage for event in told}
@@ -63,10 +64,10 @@ def test_a_render_comes_back_with_its_progress_and_what_it_cost(handed: Handed, 
 def test_an_avatar_speaks_as_long_as_it_is_the_one_that_was_asked(handed: Handed, tmp_path: Path) -> None:
     place, out = tmp_path / "avatars" / "ann", tmp_path / "out.mp4"
     avatar = handed.worker.create_avatar(handed.face, place, DRAFT)
-    report = handed.engine.speak(avatar, handed.voice, out)
+    report = handed.engine.make(RenderRequest.of_avatar(avatar, handed.voice), out)
     assert (report.avatar_id, report.frames) == (avatar.id, 10)
     shutil.rmtree(place)
     Image.open(handed.face).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(handed.face)
     handed.worker.create_avatar(handed.face, place, DRAFT)
     with pytest.raises(AvatarError, match="made anew meanwhile"):
-        handed.engine.speak(avatar, handed.voice, out)
+        handed.engine.make(RenderRequest.of_avatar(avatar, handed.voice), out)

@@ -16,8 +16,8 @@ from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, JobStore
 from musetalk.media.types import Source
 from musetalk.pipeline.engine import Engine as AnyEngine
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.settings import RenderSettings
 from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, LONGEST, Engine
 
@@ -31,23 +31,21 @@ class Comparing:
     def __call__(
         self,
         engine: AnyEngine,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         folder: Path,
         backends: Sequence[str],
-        settings: RenderSettings,
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
-        self.asked.append((backends, settings.backend))
-        engine.render(video, voice, folder / "side-by-side.mp4", settings, on_progress=on_progress, cancel=cancel)
+        self.asked.append((backends, request.settings.backend))
+        engine.make(request, folder / "side-by-side.mp4", on_progress=on_progress, cancel=cancel)
         engine.release()
         (folder / COMPARISON).write_text("{}")
 
 
 def compare(service: JobService, voice: Path, *backends: str) -> Job:
-    return service.submit(ANN, PORTRAIT, voice, RenderSettings(), compare=backends)
+    return service.submit(ANN, RenderRequest(PORTRAIT, voice), compare=backends)
 
 
 @pytest.fixture
@@ -90,10 +88,10 @@ def test_every_backend_is_checked_before_a_comparison_is_queued(
     service, _ = comparing
     whole = engine.check
 
-    def check(video: Path, voice: Path, settings: RenderSettings) -> Source:
-        if settings.backend == "broken":
+    def check(request: RenderRequest) -> Source:
+        if request.settings.backend == "broken":
             raise BackendError("it lacks weights", "fetch them")
-        return whole(video, voice, settings)
+        return whole(request)
 
     monkeypatch.setattr(engine, "check", check)
     with raises_kind(BackendError):

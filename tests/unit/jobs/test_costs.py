@@ -20,6 +20,7 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import CostBook, Costs, Forecast, RenderKind, Work
 from musetalk.pipeline.report import RenderReport
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import ProgressEvent, RenderRun
 from musetalk.settings import RenderSettings
 from musetalk.utils.units import roughly
@@ -90,7 +91,7 @@ def test_jobs_teach_the_one_book_that_engine_and_queue_ask(tmp_path: Path) -> No
     voice = write_wav(tmp_path / "a.wav", tone(0.2))
     try:
         for compared in ((), ("preview", "twin")):
-            job = service.submit(ANN, video, voice, kind_settings(), compare=compared)
+            job = service.submit(ANN, RenderRequest(video, voice, kind_settings()), compare=compared)
             assert service.wait(job, HANG_SECONDS).state == "done"
     finally:
         service.close()

@@ -11,7 +11,7 @@ from musetalk.assets import PORTRAIT, SAMPLE
 from musetalk.errors import DiskSpaceError
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
-from musetalk.settings import RenderSettings
+from musetalk.pipeline.request import RenderRequest
 from musetalk.utils.files import bytes_below
 from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, LONGEST, Engine, submit, written_voice
@@ -52,7 +52,7 @@ def test_a_render_that_would_exceed_the_bound_is_refused_before_it_is_kept(
     voice = written_voice(tmp_path)
     service = start(SAMPLE.stat().st_size + voice.stat().st_size + 1000)  # the inputs alone would fit
     with raises_kind(DiskSpaceError):
-        service.submit(ANN, SAMPLE, voice, RenderSettings())
+        service.submit(ANN, RenderRequest(SAMPLE, voice))
     assert service.jobs(ANN) == []
 
 

@@ -7,7 +7,8 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -26,9 +27,13 @@ from musetalk.errors import (
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, ASKED_BY, BOB, LONGEST, Engine, submit
+
+if TYPE_CHECKING:
+    from musetalk.avatars.bundle import Avatar
 
 
 def test_a_job_runs_and_leaves_result_and_report(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
@@ -72,12 +77,12 @@ def test_what_is_attached_lies_with_the_job_and_stays(
 ) -> None:
     service = start()
 
-    def put(folder: Path, settings: RenderSettings) -> RenderSettings:
+    def put(folder: Path) -> dict[str, Path]:
         (folder / "words.srt").write_text("words")
-        return settings.model_copy(update={"captions": folder / "words.srt"})
+        return {"captions": folder / "words.srt"}
 
     def asked(digest: str) -> Job:
-        return service.submit(ANN, PORTRAIT, voice, RenderSettings(), once=True, attachment=Attachment(digest, put))
+        return service.submit(ANN, RenderRequest(PORTRAIT, voice), once=True, attachment=Attachment(digest, put))
 
     job = asked("a")
     assert job.settings.captions is not None
@@ -95,11 +100,11 @@ def test_what_is_attached_lies_with_the_job_and_stays(
 def test_what_cannot_be_attached_leaves_no_job(start: Callable[..., JobService], voice: Path) -> None:
     service = start()
 
-    def put(folder: Path, _settings: RenderSettings) -> RenderSettings:
+    def put(folder: Path) -> dict[str, Path]:
         raise OSError(28, "No space left on device", str(folder))
 
     with raises_kind(DiskSpaceError):
-        service.submit(ANN, PORTRAIT, voice, RenderSettings(), attachment=Attachment("a", put))
+        service.submit(ANN, RenderRequest(PORTRAIT, voice), attachment=Attachment("a", put))
     assert service.jobs(ANN) == []
     assert not [path for path in service.store.root.iterdir() if path.is_dir()]
 
@@ -276,7 +281,8 @@ def test_an_avatar_that_was_deleted_meanwhile_is_told_of_without_the_servers_fol
     start: Callable[..., JobService], voice: Path, tmp_path: Path
 ) -> None:
     service = start(avatars=AvatarStore(tmp_path / "avatars"))
-    job = service.submit(ANN, PORTRAIT, voice, RenderSettings(), avatar="0" * 64)
+    gone = cast("Avatar", SimpleNamespace(id="0" * 64))
+    job = service.submit(ANN, RenderRequest(PORTRAIT, voice, avatar=gone))
     failed = service.wait(job, LONGEST)
     assert (failed.state, failed.error_kind) == ("failed", "avatar")
     assert failed.error == "the avatar that was to speak is not there any more: render with another one"

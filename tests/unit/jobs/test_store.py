@@ -10,6 +10,7 @@ import pytest
 from musetalk.errors import DiskSpaceError, OutputError
 from musetalk.jobs.job import Job, JobProgress
 from musetalk.jobs.store import REPORT, JobStore, owner_digest
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import RenderSettings
 from tests.helpers.errors import raises_kind
 
@@ -54,7 +55,9 @@ def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., JobStore]
 
 
 def add(store: JobStore, inputs: tuple[Path, Path], owner: str = ANN, *, writes: int = 0, **changes: object) -> Job:
-    job = store.prepare(owner, *inputs, "a title", RenderSettings(bbox_shift=3), b"jpeg", writes_bytes=writes)
+    job = store.prepare(
+        owner, RenderRequest(*inputs, RenderSettings(bbox_shift=3)), "a title", b"jpeg", writes_bytes=writes
+    )
     job = job.model_copy(update=changes)
     store.put(job)
     return job
@@ -95,7 +98,7 @@ def test_results_are_named_after_what_they_are(
     open_store: Callable[..., JobStore], inputs: tuple[Path, Path], title: str, name: str
 ) -> None:
     store = open_store()
-    job = store.prepare(ANN, *inputs, title, RenderSettings(), b"jpeg")
+    job = store.prepare(ANN, RenderRequest(*inputs), title, b"jpeg")
     assert job.result == name
     (store.folder(job) / job.result).write_bytes(b"mp4")
 
@@ -181,7 +184,7 @@ def test_what_is_no_job_is_removed_at_start_up_and_other_files_are_not_touched(
 ) -> None:
     store = open_store()
     broken = add(store, inputs)
-    store.prepare(ANN, *inputs, "never put", RenderSettings(), b"jpeg")
+    store.prepare(ANN, RenderRequest(*inputs), "never put", b"jpeg")
     (store.folder(broken) / "job.json").write_text("{")
     foreign = tmp_path / "jobs" / "my-holiday"
     foreign.mkdir()
@@ -266,11 +269,11 @@ def test_a_job_that_is_not_kept_yet_has_its_room(
     open_store: Callable[..., JobStore], inputs: tuple[Path, Path]
 ) -> None:
     store = open_store(max_bytes=100_000)
-    coming = store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=60_000)
+    coming = store.prepare(ANN, RenderRequest(*inputs), "a title", b"jpeg", writes_bytes=60_000)
     with raises_kind(DiskSpaceError):
-        store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=97_000)
+        store.prepare(ANN, RenderRequest(*inputs), "a title", b"jpeg", writes_bytes=97_000)
     store.remove(coming)
-    store.remove(store.prepare(ANN, *inputs, "a title", RenderSettings(), b"jpeg", writes_bytes=97_000))
+    store.remove(store.prepare(ANN, RenderRequest(*inputs), "a title", b"jpeg", writes_bytes=97_000))
 
 
 def test_a_state_that_cannot_be_written_is_kept_in_memory(

@@ -23,6 +23,7 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.engine import Engine as AnyEngine
 from musetalk.pipeline.forecast import CostBook, Costs
 from musetalk.pipeline.report import Fallback
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressCallback
 from musetalk.settings import RenderSettings
 from musetalk.webui.api import Api
@@ -63,17 +64,15 @@ class Comparing:
     def __call__(
         self,
         engine: AnyEngine,
-        video: Path,
-        voice: Path,
+        request: RenderRequest,
         folder: Path,
         backends: Sequence[str],
-        settings: RenderSettings,
         *,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Comparison:
         del engine, on_progress, cancel
-        parts = list[Compared]()
+        parts, settings = list[Compared](), request.settings
         for name in backends:
             if name in self.fail:
                 parts.append(
@@ -88,7 +87,9 @@ class Comparing:
             (folder / SIDE_BY_SIDE).write_bytes(b"mp4")
         if self.source:
             (folder / self.source).write_bytes(b"mp4")
-        comparison = Comparison(video.name, voice.name, tuple(parts), together, source_in_step=self.source)
+        comparison = Comparison(
+            request.video.name, request.voice.name, tuple(parts), together, source_in_step=self.source
+        )
         comparison.save(folder / COMPARISON)
         return comparison
 
@@ -111,7 +112,7 @@ class Tab:
         """A comparison that has ended."""
         jobs = self.site.jobs
         owner = owner_of(VISITOR, self.asked())
-        job = jobs.submit(owner, PORTRAIT, self.voice, self.site.base, compare=NAMES)
+        job = jobs.submit(owner, RenderRequest(PORTRAIT, self.voice, self.site.base), compare=NAMES)
         job = jobs.wait(job, LONGEST)
         assert job.state == "done", job.error
         return job

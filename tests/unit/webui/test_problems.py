@@ -22,6 +22,7 @@ from musetalk.errors import (
     about,
 )
 from musetalk.lipsync import LipSync
+from musetalk.pipeline.request import RenderRequest
 from musetalk.settings import Limits, RenderSettings
 from musetalk.webui.html.plain_words import VISITOR, Reader
 from musetalk.webui.html.problems import ProblemSlots, problem_html, problem_slot, telling
@@ -91,7 +92,7 @@ def test_the_engine_says_what_is_too_long_and_the_page_what_to_do(tmp_path: Path
     brief = write_video(tmp_path / "brief.mp4", numbered_frames(10))
     for source, voice, subject in ((video, short, "source"), (brief, long, "voice")):
         with pytest.raises(MuseTalkError) as told:
-            LipSync().check(source, voice, settings)
+            LipSync().check(RenderRequest(source, voice, settings))
         assert told.value.subject == subject
         assert "raise limits.max_seconds" in str(told.value)
         assert Page(problem_html(told.value, VISITOR)).text.endswith("more than the 1 s allowed. Cut it shorter.")
@@ -104,7 +105,7 @@ def test_missing_weights_are_the_backends_and_what_else_is_missing_the_settings(
     asked = {"backend": "latentsync-1.5"}, {"mask": {"shape": "jaw"}}
     for values, subject in zip(asked, ("backend", "settings"), strict=True):
         with pytest.raises(BackendError) as told:
-            LipSync().check(video, voice, RenderSettings.parse({**values, "models_dir": tmp_path}))
+            LipSync().check(RenderRequest(video, voice, RenderSettings.parse({**values, "models_dir": tmp_path})))
         assert told.value.subject == subject
         said = Page(problem_html(told.value, Reader(downloads=True))).text
         assert str(tmp_path) in str(told.value)

@@ -21,6 +21,7 @@ from musetalk.errors import BackendError, Cancelled, FaceError, LimitError, Muse
 from musetalk.lipsync import LipSync
 from musetalk.pipeline.first_costs import guessed_costs
 from musetalk.pipeline.forecast import CostBook, RenderKind
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressEvent
 from musetalk.settings import RenderSettings
 from musetalk.webui.zerogpu.engine import ZeroGpuEngine, make_engine
@@ -256,7 +257,7 @@ def test_a_comparison_asks_for_a_gpu_for_each_render_that_needs_one(tmp_path: Pa
     engine = ZeroGpuEngine(inner, gpu, refusals=(Refused,))
     video = write_video(tmp_path / "a.mp4", numbered_frames(5, 96, 96))
     voice = write_wav(tmp_path / "a.wav", tone(0.2))
-    made = compare(engine, video, voice, tmp_path / "made", ["preview", "neural"], RenderSettings())
+    made = compare(engine, RenderRequest(video, voice, RenderSettings()), tmp_path / "made", ["preview", "neural"])
     assert [(part.backend, part.error) for part in made.parts] == [("preview", ""), ("neural", "")]
     assert len(gpu.asked) == 1
     for backend in ("preview", "neural"):  # wherever it was rendered, it is learned from, once
