@@ -67,6 +67,11 @@ _OPTIONS: Mapping[str, Any] = MappingProxyType(
             help="Where jobs are rendered: local:0, in this process; local:N, in N processes of this machine; ray:auto "
             "or ray://HOST:PORT, on a Ray cluster (?cpus=N: CPUs of a worker), which has to see the same files.",
         ),
+        "max_queue": typer.Option(
+            help="Most jobs that may wait or run (default: 100, or ten for each worker where that is more); one "
+            "visitor may have a tenth of them, but always ten.",
+            min=1,
+        ),
     }
 )
 

@@ -17,12 +17,12 @@ from musetalk.errors import (
     MuseTalkError,
     NoJobError,
     OutputError,
-    QueueError,
 )
 from musetalk.jobs.asking import compared, look_at
 from musetalk.jobs.job import Attachment, Job
 from musetalk.jobs.job_lines import log_event, logged_as
 from musetalk.jobs.meter import ProgressMeter
+from musetalk.jobs.room import Room
 from musetalk.jobs.slots import Slots
 from musetalk.jobs.speaking import request_of
 from musetalk.jobs.store import NEWEST, REPORT, JobStore
@@ -53,8 +53,7 @@ class JobService:
         named: From backends' names to what titles call them.
         costs: What renders cost here, as the engines learn it; None: nobody is told how long a whole job takes.
         avatars: Those that may speak; None: none may.
-        max_waiting: Jobs that one owner may have waiting or running.
-        max_queue: Jobs that everybody together may.
+        room: How many jobs may wait and run; None: as usual.
         slots: How many jobs may run at once, where that changes; None: as many as there are engines.
     """
 
@@ -67,8 +66,7 @@ class JobService:
         named: Callable[[str], str] = str,
         costs: CostBook | None = None,
         avatars: AvatarStore | None = None,
-        max_waiting: int = 10,
-        max_queue: int = 100,
+        room: Room | None = None,
         slots: Slots | None = None,
     ) -> None:
         self.store = store
@@ -77,7 +75,7 @@ class JobService:
         self._named = named
         self._costs = costs
         self._avatars = avatars
-        self._max_waiting, self._max_queue = max_waiting, max_queue
+        self._room = room or Room()
         self._slots = slots
         self._changed = threading.Condition()
         self._tokens: dict[str, CancelToken] = {}
@@ -170,11 +168,8 @@ class JobService:
         """
         if self._draining:
             raise DrainingError
-        waiting = sum(job.active for job in self.jobs(owner))
-        if waiting >= self._max_waiting:
-            raise QueueError(f"{waiting} renders of yours are waiting already", "wait for one, or stop one")
-        if self.waiting() >= self._max_queue:
-            raise QueueError(f"{self.waiting()} renders are waiting already", "try again when some are done")
+        own = sum(job.active for job in self.jobs(owner))
+        self._room.check(self.waiting(), own, self._workers_there)
 
     def retry(self, job_id: str, owner: str, settings: RenderSettings | None = None) -> Job:
         """Queue a job that failed or was stopped once more, with its own inputs; one that waits or runs stays as it is.
@@ -324,8 +319,12 @@ class JobService:
 
     @property
     def max_queue(self) -> int:
-        """Jobs of everybody that may wait or run."""
-        return self._max_queue
+        """Jobs of everybody that may wait or run, with as many workers as there are now."""
+        return self._room.of_all(self._workers_there)
+
+    @property
+    def _workers_there(self) -> int:
+        return 0 if self._slots is None else self._slots.jobs
 
     def drain(self) -> None:
         """Take no more jobs, and begin none: what waits is for the next start, what runs goes on until `close`."""
@@ -340,7 +339,7 @@ class JobService:
         """
         with self._changed:
             active = [job for job in self.store.all() if job.active]
-            return self._tally.figures(active, self._max_queue, self.store.now())
+            return self._tally.figures(active, self.max_queue, self.store.now())
 
     def close(self) -> None:
         """Stop what runs and queue it again, keep what waits for the next start, and let go of the folder."""

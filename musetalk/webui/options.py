@@ -34,6 +34,7 @@ class ServerOptions:
         avatar_making: Whether visitors may make avatars that speak live, and delete them; None: as with downloads.
         drain_seconds: How long what runs may go on once the process is asked to end by SIGTERM.
         workers: Where jobs are rendered; see `open_executor`.
+        max_queue: Most jobs that may wait or run; None: 100, or ten for each worker where that is more.
         metrics_token: What `/metrics` asks for; empty: it is for this machine alone.
     """
 
@@ -58,3 +59,4 @@ class ServerOptions:
     drain_seconds: float = 20.0
     metrics_token: str = ""
     workers: str = "local:0"
+    max_queue: int | None = None

@@ -23,6 +23,7 @@ from musetalk.dispatch.engine import WorkersEngine
 from musetalk.dispatch.opening import workers_at
 from musetalk.doctor.environment import devices
 from musetalk.errors import SettingsError
+from musetalk.jobs.room import Room
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.lipsync import LipSync
@@ -126,7 +127,10 @@ def _running(options: ServerOptions) -> Iterator[RunningApp]:
     store = AvatarStore(options.avatars_dir)
     workers = None if options.workers == HERE else Dispatcher()
     rendering = engine if workers is None else WorkersEngine(engine, workers)
-    jobs = JobService([rendering], kept, compare=comparing, named=titled, costs=costs, avatars=store, slots=workers)
+    room = Room(options.max_queue)
+    jobs = JobService(
+        [rendering], kept, compare=comparing, named=titled, costs=costs, avatars=store, room=room, slots=workers
+    )
     uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([kept.root, FOLDER])

@@ -14,6 +14,7 @@ from musetalk.errors import MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.media.ffmpeg_process import ffmpeg_executable
 from musetalk.settings import RenderSettings
+from musetalk.utils.units import counted
 
 DRAINING = "the server is about to be restarted"
 NO_WORKER = "no worker is there that could render"
@@ -54,9 +55,9 @@ class Readiness:
         found = {"jobs": DRAINING} if self._jobs.draining else {}
         if self._workers is not None and not self._workers.jobs:
             found["workers"] = NO_WORKER
-        waiting = self._jobs.waiting()
-        if waiting >= self._jobs.max_queue:
-            found["queue"] = f"{waiting} jobs wait or run, which is as many as may"
+        waiting, most = self._jobs.waiting(), self._jobs.max_queue
+        if waiting >= most:
+            found["queue"] = f"there is room for {counted(most, 'job')}, and {waiting:,} wait or run"
         return {**found, **self._lasting()}
 
     def _lasting(self) -> Problems:

@@ -25,6 +25,7 @@ from musetalk.errors import (
     QueueError,
 )
 from musetalk.jobs.job import Attachment, Job
+from musetalk.jobs.room import Room
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import RECORD, REPORT, JobStore, owner_digest
 from musetalk.pipeline.request import RenderRequest
@@ -219,7 +220,7 @@ def test_bad_input_is_refused_before_it_is_queued(
 
 
 def test_nobody_fills_the_queue(start: Callable[..., JobService], engine: Engine, voice: Path) -> None:
-    service = start(max_waiting=2, max_queue=3)
+    service = start(room=Room(jobs=3, own=2))
     for _ in range(2):
         submit(service, voice, ANN)
     with raises_kind(QueueError):

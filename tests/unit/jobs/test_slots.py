@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from musetalk.errors import WorkerError
+from musetalk.errors import QueueError, WorkerError
+from musetalk.jobs.room import Room
 from musetalk.jobs.service import JobService
+from tests.helpers.errors import raises_kind
 from tests.helpers.held_engine import ANN, LONGEST, Engine, submit
 from tests.helpers.waiting import until
 
@@ -69,3 +71,20 @@ def test_jobs_wait_until_somebody_can_render_them(
     engine.go.release()
     assert [service.wait(job, LONGEST).state for job in jobs] == ["done"] * 3
     assert engine.most_running == 2
+
+
+def test_there_is_more_room_where_there_are_more_workers(
+    start: Callable[..., JobService], engine: Engine, voice: Path
+) -> None:
+    slots = Changing()
+    service = start(slots=slots)
+    for _ in range(10):
+        submit(service, voice)
+    with raises_kind(QueueError):
+        submit(service, voice)
+    assert service.max_queue == 100
+    slots.jobs = 11
+    assert service.max_queue == 110
+    submit(service, voice)
+    service.close()
+    assert start(slots=slots, room=Room(5)).max_queue == 5

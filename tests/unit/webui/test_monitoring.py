@@ -12,6 +12,7 @@ from musetalk.backends.preview.spec import PREVIEW
 from musetalk.backends.registry import BackendRegistry
 from musetalk.batch.executor import Ready
 from musetalk.dispatch.dispatcher import Dispatcher
+from musetalk.jobs.room import Room
 from musetalk.jobs.service import JobService
 from musetalk.jobs.store import JobStore
 from musetalk.settings import RenderSettings
@@ -32,7 +33,7 @@ def engine() -> Engine:
 @pytest.fixture
 def jobs(tmp_path: Path, engine: Engine) -> Iterator[JobService]:
     store = JobStore(tmp_path / "jobs", keep_seconds=3600, max_bytes=10**8)
-    service = JobService([engine], store, max_queue=1)
+    service = JobService([engine], store, room=Room(1))
     yield service
     service.close()
 
@@ -50,7 +51,7 @@ class TestReadiness:
 
     def test_the_queue_is_full(self, ready: Readiness, jobs: JobService, engine: Engine, tmp_path: Path) -> None:
         job = submit(jobs, written_voice(tmp_path))
-        assert list(ready.problems()) == ["queue"]
+        assert ready.problems() == {"queue": "there is room for 1 job, and 1 wait or run"}
         engine.go.release()
         jobs.wait(job, LONGEST)
         assert ready.problems() == {}
