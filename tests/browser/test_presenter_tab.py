@@ -20,6 +20,13 @@ HEARD = """audio => new Promise((resolve) => {
   const look = () => (audio.currentTime > 0 ? resolve(audio.duration) : setTimeout(look, 20));
   look();
 })"""
+# Another tab begins with what this one has kept by then: what was typed, before the page does anything else.
+TYPE_AND_OPEN = """text => {
+  const field = document.querySelector("#script textarea");
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  window.open("?tab=presenter");
+}"""
 # With a cue that is to be seen: one of a track that shows.
 CAPTION = """async (video) => {
   video.muted = true;
@@ -107,6 +114,6 @@ def test_two_visitors_make_a_talk_each(
     visit.page.reload()
     expect(visit.page.locator("#script textarea")).to_have_value(SCRIPT)
     expect(visit.page.locator("#talk-result video")).to_be_visible()
-    write(visit, "# Cherries")
-    visit.page.goto(f"{visit.address}?tab=presenter")
-    expect(visit.page.locator("#script textarea")).to_have_value("# Cherries")
+    with visit.page.expect_popup() as opened:
+        visit.page.evaluate(TYPE_AND_OPEN, "# Cherries")
+    expect(opened.value.locator("#script textarea")).to_have_value("# Cherries")

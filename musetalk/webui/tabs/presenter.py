@@ -23,9 +23,14 @@ from musetalk.webui.tabs.presenter_stage import (
 
 _KEPT = json.dumps("musetalk-script")  # under which the browser's tab keeps what is written
 _KEEP = f"(text) => {{ sessionStorage.setItem({_KEPT}, text ?? ''); }}"
-# What is written is not lost by a reload; a talk that the address names brings its own script.
-_WRITTEN = f"""(text) =>
-  new URL(window.location).searchParams.get("job") ? text : sessionStorage.getItem({_KEPT}) ?? text"""
+# What is written is not lost by a reload; a talk that the address names brings its own script. Gradio tells of a change
+# some time after it, which is too late for whoever leaves at once: what is typed is kept as it is typed.
+_WRITTEN = f"""(text) => {{
+  document.addEventListener("input", ({{ target }}) => {{
+    if (target.closest("#script")) sessionStorage.setItem({_KEPT}, target.value);
+  }});
+  return new URL(window.location).searchParams.get("job") ? text : sessionStorage.getItem({_KEPT}) ?? text;
+}}"""
 
 
 def build_presenter(
