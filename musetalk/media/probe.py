@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from musetalk.errors import LimitError, MediaError, VoiceError
@@ -17,6 +19,8 @@ from musetalk.media.containers.packets import Packets, delay_alone, scan_packets
 from musetalk.media.containers.streams import MediaFile, Stream, describe_file
 from musetalk.media.conversion import plan_conversion
 from musetalk.media.damage import STATES_LENGTH, whole_pictures, with_damage, without_lost_pictures
+from musetalk.media.ffmpeg_process import ffmpeg_executable
+from musetalk.media.known_files import KnownFiles
 from musetalk.media.sampling import Video
 from musetalk.media.timing.clock import FrameClock, build_clock
 from musetalk.media.timing.jumps import Witness
@@ -36,6 +40,9 @@ _COUNTS_WHAT_IS_USED = frozenset({"mpeg", "mpegts", "nsv", "ogg", "wtv"})  # see
 # Of sound in other containers ffmpeg reckons from the size of the file how long it is.
 _STATES_LENGTH = frozenset({"aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "tta", "w64", "wv"})
 _MAX_PICTURE_STREAMS = 8  # of one file that are looked into
+_MOST_KNOWN = 500_000  # pictures of files that were probed, some 20 MB
+_BESIDE_PICTURES = 1000  # what else is known of a source takes as much as so many
+_KNOWN_VOICES = 100
 _WITHOUT_GAP = 0.1  # seconds between the ends of sound and pictures that were recorded together
 _MAX_TITLE = 40  # characters of a track's name that are told
 
@@ -92,6 +99,17 @@ class VoiceFacts:
         said = f'the voice "{self.file.path.name}" has {len(tracks)} sound tracks: number {named} is heard'
         default, missing = ", the default one" if track.default else "", f"; number {lost} cannot be decoded"
         return (f"{said}{default}{missing if lost else ''}",)
+
+
+def _size_of(source: Source) -> int:
+    """Return how much it takes to know a source, in pictures."""
+    clock = source.clock
+    return _BESIDE_PICTURES + len(clock.picture_times) + (0 if clock.pictures is None else len(clock.pictures))
+
+
+# What was probed by this process, for a source is checked, previewed and rendered one after the other.
+_SOURCES: KnownFiles[Source] = KnownFiles(_MOST_KNOWN, _size_of)
+_VOICES: KnownFiles[VoiceFacts] = KnownFiles(_KNOWN_VOICES, lambda _: 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +219,9 @@ def probe_source(
         else:
             wishes = _Wishes(fps, deinterlace, alpha_background, cancel)
             probe = _probe_named_picture if named_picture else _probe_video
-            source = probe(path, limits, wishes)
+            asked = (ffmpeg_executable(), limits, fps, deinterlace, alpha_background)
+            known = _SOURCES.of(path, asked, partial(probe, path, limits, wishes))
+            source = replace(known, experience=deepcopy(known.experience))  # who decodes it adds to its own
     _check_limits(source, limits)
     return source
 
@@ -396,6 +416,10 @@ def probe_voice(
         LimitError: It is larger or longer than `limits`.
     """
     check_file(path, limits, "voice")
+    return _VOICES.of(path, (ffmpeg_executable(), limits, track), partial(_probe_sound, path, limits, cancel, track))
+
+
+def _probe_sound(path: Path, limits: Limits, cancel: CancelToken | None, track: int | None) -> VoiceFacts:
     remedy = "give an audio file, or a video with a sound track, as the voice"
     if picture_format(path) is not None:
         raise VoiceError(f'"{path.name}" is a picture: it has no sound', remedy, path=path)
