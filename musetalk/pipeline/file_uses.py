@@ -238,7 +238,7 @@ def _identities(path: Path, folding: _Folding) -> tuple[object, ...]:
     try:
         facts = _facts(path)
         file = () if facts is None or not facts.st_ino else ((facts.st_dev, facts.st_ino),)
-        return (folding.place(path), folding.place(path, followed=True), *file)
+        return (*folding.places(path), *file)
     except (OSError, ValueError) as error:
         problem = f'"{readable(path)}" cannot be written ({_reason(error)})'
         raise OutputError(problem, "give another name", path=path) from error
@@ -277,19 +277,28 @@ class _Folding:
 
     def place(self, path: Path, *, followed: bool = False) -> str:
         """Return where a path leads, its last part taken as it is, or followed if it is a link."""
-        leads_on = followed and (path.name in ("", "..") or path.is_symlink())
-        whole = Path(os.path.realpath(path)) if leads_on else self._folder(path.parent) / path.name
+        whole = Path(os.path.realpath(path)) if followed and _leads_on(path) else self._folder(path.parent) / path.name
         folder = whole.parent
         if folder not in self._ignoring:
             self._ignoring[folder] = _ignores_case(folder)
         text = os.path.normcase(whole)
         return unicodedata.normalize("NFC", text).casefold() if self._ignoring[folder] else text
 
+    def places(self, path: Path) -> tuple[str, ...]:
+        """Return where a path leads as it is, and followed if that is elsewhere."""
+        own = self.place(path)
+        return (own, self.place(path, followed=True)) if _leads_on(path) else (own,)
+
     def _folder(self, path: Path) -> Path:
         """Return where a folder really is."""
         if path not in self._real:
             self._real[path] = Path(os.path.realpath(path))
         return self._real[path]
+
+
+def _leads_on(path: Path) -> bool:
+    """Return whether the last part of a path is no name of its own, or a link."""
+    return path.name in ("", "..") or path.is_symlink()
 
 
 def _ignores_case(folder: Path) -> bool:

@@ -62,7 +62,12 @@ class Extension:
 
 def _installed(group: str) -> EntryPoints:
     """Return what packages add, which are read once, and again where one comes or goes."""
-    found: EntryPoints = _entry_points(tuple((place, _changed(place)) for place in sys.path)).select(group=group)
+    return _entry_points_of(group, tuple((place, _changed(place)) for place in sys.path))
+
+
+@lru_cache(maxsize=16)  # groups, which are searched for in those of all packages
+def _entry_points_of(group: str, found_in: tuple[tuple[str, int], ...]) -> EntryPoints:
+    found: EntryPoints = _entry_points(found_in).select(group=group)
     return found
 
 
