@@ -247,17 +247,34 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
     return process.children(recursive=True)
 
 
-def _listed_children(pid: int) -> list[psutil.Process]:
-    """Return the children of a process and theirs, by Linux's lists; what ends meanwhile is left out."""
+def _listed_children(own: int) -> list[psutil.Process]:
+    """Return the children of this process and theirs, by Linux's lists; what ends meanwhile is left out.
+
+    Of children the list of their main thread is read, and nothing else of their threads. What was looked up of a thread
+    the kernel forgets when it ends, just after the process can be reaped; until then whoever reaps it spins in the
+    kernel (`shrink_dcache_parent`): for milliseconds, and for seconds where the thread has to wait for a core.
+    """
     found: list[psutil.Process] = []
-    tasks = Path(f"/proc/{pid}/task")
+    tasks = Path(f"/proc/{own}/task")
     try:
         for task in os.listdir(tasks):  # noqa: PTH208 - `iterdir` is lazy in some versions, and raises later
-            for child in (tasks / task / "children").read_text().split():
-                found += [psutil.Process(int(child)), *_listed_children(int(child))]
+            todo = _listed(own, int(task))
+            while todo:
+                child = todo.pop()
+                found.append(psutil.Process(child))
+                todo += _listed(child, child)
     except (OSError, psutil.Error):
         return found  # a thread or a child has ended
     return found
+
+
+def _listed(pid: int, thread: int) -> list[int]:
+    """Return the children that a thread of a process has started.
+
+    Raises:
+        OSError: It has ended.
+    """
+    return [int(child) for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()]
 
 
 def _resident_child(child: psutil.Process, program: str) -> int:
