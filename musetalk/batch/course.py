@@ -184,8 +184,13 @@ class Tally:
     seconds: float = 0.0
     video_seconds: float = 0.0
     losses: int = 0
+    silent_seconds: float = 0.0
+
+    def heed(self, silent: float) -> None:
+        """Take note of how long it has been silent by now, in seconds."""
+        self.silent_seconds = max(self.silent_seconds, silent)
 
     def share(self) -> WorkerShare:
         """Return it as it is told."""
         times = round(self.seconds, 3), round(self.video_seconds, 3)
-        return WorkerShare(self.renders, self.pieces, *times, self.losses)
+        return WorkerShare(self.renders, self.pieces, *times, self.losses, round(self.silent_seconds, 3))

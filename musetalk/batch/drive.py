@@ -18,7 +18,7 @@ from musetalk.batch.retries import LOST, RetryPolicy, Tries
 from musetalk.batch.rows import Row
 from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life
 from musetalk.batch.step_queue import StepQueue
-from musetalk.batch.watch import Clock, Standing, Watcher
+from musetalk.batch.watch import Clock, Doing, Standing, Watcher
 from musetalk.batch.works import Work
 from musetalk.errors import BackendError, Cancelled, MediaError, OutputError, StorageError
 from musetalk.pipeline.report import RenderReport
@@ -140,7 +140,7 @@ class Driver:
         running, cut, come = {}, dict[str, Course](), float(self._ended)
         for name, each in self._running.items():
             work = each.course.work
-            running[name] = work.rows[0].name, each.share
+            running[name] = Doing(work.rows[0].name, each.share, each.silent)
             if each.course.pieces:
                 cut[work.key] = each.course
             else:
@@ -220,15 +220,16 @@ class Driver:
             raise BackendError(f"no worker is left ({said})", "see to that; --resume goes on")
 
     def _check_silence(self) -> None:
-        """End workers that have given no sign of life of their task for too long."""
+        """Count for how long workers have given no sign of life of their task, and end those where that is too long."""
         now, most = self._clock.now(), self._rules.stall_seconds
         passed = now - self._listened
-        if passed < _LOOK_SECONDS or not most:
+        if passed < _LOOK_SECONDS:
             return
         self._listened = now
         for worker, running in self._running.items():
             running.silent += listened(passed)
-            if running.silent > most and worker not in self._ending:
+            self._tally(worker).heed(running.silent)
+            if most and running.silent > most and worker not in self._ending:
                 self._ending.add(worker)
                 self._executor.end(worker, no_sign_of_life(running.silent))
 

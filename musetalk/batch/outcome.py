@@ -81,13 +81,23 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkerShare:
-    """What a worker did: renders that it finished, pieces of long ones, seconds of work and of video, its deaths."""
+    """What a worker did.
+
+    Attributes:
+        renders: That it finished.
+        pieces: Of long renders.
+        seconds: Of work.
+        video_seconds: Of video that came of it.
+        losses: How often it died, or went.
+        silent_seconds: For how long it gave no sign of life of its task, the longest time.
+    """
 
     renders: int = 0
     pieces: int = 0
     seconds: float = 0.0
     video_seconds: float = 0.0
     losses: int = 0
+    silent_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

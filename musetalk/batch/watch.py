@@ -25,20 +25,35 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class Doing:
+    """What a worker does.
+
+    Attributes:
+        row: Name of the row.
+        share: How far it is, from 0 to 1.
+        silent: Seconds since it last gave a sign of life of it.
+    """
+
+    row: str
+    share: float
+    silent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How far a batch has come.
 
     Attributes:
         works: Renders to be made.
         ended: Of these, those that are done or given up.
-        running: What each worker does, and how far it is, from 0 to 1.
+        running: What each worker does.
         seconds: Since it began.
         left_seconds: Until it ends, about; None: not known yet.
     """
 
     works: int
     ended: int
-    running: dict[str, tuple[str, float]]
+    running: dict[str, Doing]
     seconds: float
     left_seconds: float | None
 

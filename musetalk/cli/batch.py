@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musetalk.batch.silence import silence_of
 from musetalk.cli.options import CANCELLED, FAILED, cancel_on_signal
 from musetalk.cli.setting_options import with_settings
 from musetalk.utils.log_lines import logs_json
@@ -186,7 +187,9 @@ def told_end(made: BatchReport, report: Path | None) -> int:
         speed = f"{number(share.video_seconds / share.seconds, 2)} x real time" if share.seconds else "nothing"
         pieces = f", {counted(share.pieces, 'piece')} of long ones" if share.pieces else ""
         lost = f", lost {counted(share.losses, 'time')}" if share.losses else ""
-        table.append((name, f"{counted(share.renders, 'render')}{pieces}, {duration(share.seconds)}, {speed}{lost}"))
+        silent = f", once {said}" if (said := silence_of(share.silent_seconds)) else ""
+        done = f"{counted(share.renders, 'render')}{pieces}, {duration(share.seconds)}"
+        table.append((name, f"{done}, {speed}{lost}{silent}"))
     print_table("", table)
     for row in made.failed[:_MOST_TOLD]:
         typer.echo(_line(row))
@@ -238,8 +241,12 @@ class _Bars:
         for worker in standing.running.keys() - self._workers.keys():
             self._workers[worker] = self._bars.add_task(worker, total=100, said="")
         for worker, task in self._workers.items():
-            name, share = standing.running.get(worker, ("", 0.0))
-            self._bars.update(task, completed=round(100 * share), said=name)
+            doing = standing.running.get(worker)
+            if doing is None:
+                self._bars.update(task, completed=0, said="")
+            else:
+                said = ", ".join(filter(None, (doing.row, silence_of(doing.silent))))
+                self._bars.update(task, completed=round(100 * doing.share), said=said)
 
     def note(self, text: str) -> None:
         """See `Watcher`."""
@@ -247,11 +254,11 @@ class _Bars:
 
 
 class _Lines:
-    """A line for each row that ends, and now and then one on how far it is."""
+    """A line for each row that ends, and now and then one on how far it is, and on workers that are silent."""
 
     def __init__(self) -> None:
         self._next = 0.0
-        self._told = -1
+        self._told: tuple[int, list[str]] = (-1, [])
 
     def row(self, result: RowResult) -> None:
         """See `Watcher`."""
@@ -261,12 +268,16 @@ class _Lines:
     def standing(self, standing: Standing) -> None:
         """See `Watcher`."""
         now = time.monotonic()
-        if standing.ended == self._told or now < self._next:
+        silent = [
+            f"{worker} {said} ({doing.row})"
+            for worker, doing in sorted(standing.running.items())
+            if (said := silence_of(doing.silent))
+        ]
+        if (standing.ended, silent) == self._told or now < self._next:
             return
-        self._next, self._told = now + _LINE_SECONDS, standing.ended
-        self._say(
-            f"[{standing.seconds:7.1f} s] {standing.ended:,} of {standing.works:,} ended {_left(standing)}".rstrip()
-        )
+        self._next, self._told = now + _LINE_SECONDS, (standing.ended, silent)
+        said = ", ".join(filter(None, (_left(standing), *silent)))
+        self._say(f"[{standing.seconds:7.1f} s] {standing.ended:,} of {standing.works:,} ended {said}".rstrip())
 
     def note(self, text: str) -> None:
         """See `Watcher`."""

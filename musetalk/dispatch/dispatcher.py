@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from musetalk.batch.executor import Advanced, Done, Event, Executor, Failed, Lost, Notice, Ready, Task
 from musetalk.batch.retries import RetryPolicy
-from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life
+from musetalk.batch.silence import STALL_SECONDS, listened, no_sign_of_life, silence_of
 from musetalk.batch.watch import Clock
 from musetalk.dispatch.tries import TaskTries
 from musetalk.errors import WorkerError
@@ -220,6 +220,8 @@ class Dispatcher:
                     executor.cancel(worker, task.id)
                 if why := silence.unbearable(heard=event is not None):
                     executor.end(worker, why)
+                elif said := silence.worth_telling():
+                    _log.warning("worker %s is %s", worker, said)
         except BaseException:
             executor.cancel(worker, task.id)  # nobody waits for it any more
             raise
@@ -298,7 +300,15 @@ class _Silence:
         self._rules = rules
         self._looked = rules.clock.now()
         self._silent = self._asked_for = 0.0
-        self._over = False
+        self._over = self._was_told = False
+
+    def worth_telling(self) -> str:
+        """Return what is to be said of its silence, once for a task; empty: nothing."""
+        if self._was_told:
+            return ""
+        said = silence_of(self._silent)
+        self._was_told = bool(said)
+        return said
 
     def unbearable(self, *, heard: bool) -> str:
         """Return why the worker is to be ended, once; empty: it is not.

@@ -221,6 +221,7 @@ def test_a_worker_that_says_nothing_is_ended_and_what_it_did_is_done_again(tmp_p
     assert states(report) == ["done"]  # however long what tells of itself takes
     assert (report.rows[0].attempts, report.workers["0"].losses) == (2, 1)
     assert workers.seconds > 60 + 240
+    assert 60 < report.workers["0"].silent_seconds < 66  # until it was ended
     hanging = ToldWorkers(2, fates=iter(["silent"] * 2))
     report = done(some_rows(tmp_path, ("bert", "hello"), ("bert", "bye")), hanging, ledger, stall_seconds=60)
     assert sorted(states(report)) == ["done", "done"]

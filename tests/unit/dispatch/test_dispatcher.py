@@ -222,11 +222,13 @@ def test_the_log_names_no_files_of_a_job(ask: Callable[..., Asked], caplog: pyte
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-def test_a_worker_that_hangs_is_ended(ask: Callable[..., Asked], cancelled: bool) -> None:
+def test_a_worker_that_hangs_is_told_of_and_ended(
+    ask: Callable[..., Asked], caplog: pytest.LogCaptureFixture, cancelled: bool
+) -> None:
     ticks = count(0, 5)
     workers = Workers("1")
     workers.deaf = True
-    asked = ask(workers, Rules(AT_ONCE.retries, stall_seconds=30, clock=Clock(lambda: float(next(ticks)))))
+    asked = ask(workers, Rules(AT_ONCE.retries, stall_seconds=90, clock=Clock(lambda: float(next(ticks)))))
     workers.begun()
     if cancelled:
         asked.cancel.cancel()
@@ -238,3 +240,4 @@ def test_a_worker_that_hangs_is_ended(ask: Callable[..., Asked], cancelled: bool
         workers.do("1")
         assert asked.made == "made"
         assert ["no sign of life" in why for why in workers.ended] == [True]
+        assert caplog.messages.count("worker 1 is silent for about 1 min") == 1
