@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from musetalk.errors import PATH, MuseTalkError, OutputError, one_line, write_error
+from musetalk.errors import PATH, Cancelled, MuseTalkError, OutputError, one_line, write_error
 from musetalk.utils.temporary_folders import held_folder
 
 NAME_BYTES = 255  # that a file's name may have, on nearly every file system
@@ -180,7 +180,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     when another one makes a folder there; see `held_folder`.
 
     Raises:
-        OutputError: It cannot be made.
+        OutputError: It cannot be made, or somebody removed it, so that what is made in it failed for that alone.
     """
     with ExitStack() as stack:
         try:
@@ -188,7 +188,16 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         except OSError as error:
             problem = f'nothing can be written to "{PATH}" ({error.strerror})'
             raise write_error(error)(problem, "write elsewhere", path=parent) from error
-        yield folder
+        try:
+            yield folder
+        except Cancelled:
+            raise
+        except Exception as error:
+            if folder.is_dir():
+                raise
+            gone = next((each for each in folder.parents[::-1] if not each.exists()), folder)
+            problem = f'the folder "{PATH}" was removed while it was worked in'
+            raise OutputError(problem, "let it be, and try again", path=gone) from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -181,6 +182,24 @@ def test_the_first_error_stops_everything_and_leaves_nothing(film: Path, words: 
         engine_with(Inverter(fails=True)).render(film, words, tmp_path / "out.mp4", settings)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert (tmp_path / "out.mp4").read_text() == "an older result"
+
+
+@pytest.mark.parametrize("stage", ["preflight", "render"])
+def test_a_folder_that_is_removed_meanwhile_is_told_and_nothing_else_is_blamed(
+    portrait: Path, tmp_path: Path, stage: str
+) -> None:
+    voice, folder = write_wav(tmp_path / "a.wav", tone(0.4)), tmp_path / "out" / "day 1"
+    settings = RenderSettings.parse({"backend": "preview", "encoder": {"preset": "ultrafast"}})
+    folder.mkdir(parents=True)
+
+    def remove(event: ProgressEvent) -> None:
+        if event.stage == stage and folder.exists():
+            shutil.rmtree(folder.parent)
+
+    with raises_kind(OutputError) as told:
+        LipSync().render(portrait, voice, folder / "a.mp4", settings, on_progress=remove)
+    assert told.value.path == folder.parent
+    assert "was removed while it was worked in" in told.value.problem
 
 
 def test_a_face_larger_than_the_backend_paints_is_warned_of(portrait: Path, tmp_path: Path) -> None:
