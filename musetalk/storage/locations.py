@@ -15,6 +15,8 @@ from musetalk.utils.files import readable
 SCHEMES = ("s3", "gs", "az")
 KEY_BYTES = 1024  # that an object's key may have
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)  # a single letter is a drive of Windows
+# What is meant as a URL, without its two slashes; of stores also as rclone writes it, without any.
+_MEANT = re.compile(r"(s3a?|gs|gcs|az|abfss?|(?:https?|ftp|memory|file)(?=:/)):/?(?!/)(.*)", re.IGNORECASE | re.DOTALL)
 _COLLAPSED = re.compile(r"(s3a?|gs|gcs|az|abfss?|https?|ftp|memory|file):/+(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of letters
@@ -88,8 +90,11 @@ def on_disk(location: Location) -> Path:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL, and not the path of a file."""
-    return _URL.match(text) is not None
+    """Whether a text is a URL, or meant as one ("s3:/bucket"), and not the path of a file.
+
+    A file or folder of such a name is meant by "./s3:/bucket", whatever folders there are.
+    """
+    return _URL.match(text) is not None or _MEANT.match(text) is not None
 
 
 def taken_for_path(path: Path) -> str:
@@ -108,19 +113,22 @@ def parse_url(text: str, *, whole: bool = True) -> ObjectUrl:
     Raises:
         SettingsError: It is none of a store that can be used, or names no object.
     """
-    found = _URL.fullmatch(text)
+    found = _URL.fullmatch(text) or _MEANT.fullmatch(text)
     if found is None:
         raise SettingsError(f'"{readable(text)}" is no URL', f"for example: s3://bucket/name; {_SEE}")
-    if "@" in found[2].partition("/")[0]:  # never shown: messages are logged, and kept in reports
+    scheme, (bucket, _, key) = found[1].lower(), found[2].partition("/")
+    if "@" in bucket:  # never shown: messages are logged, and kept in reports
         remedy = f"leave out what is before the @; who you are is said by the store's own variables and files ({_SEE})"
-        raise SettingsError(f"a URL of {found[1].lower()}:// says who you are", remedy)
+        raise SettingsError(f"a URL of {scheme}:// says who you are", remedy)
     if _NO_TEXT.search(text):
         raise SettingsError(f'"{readable(text)}" holds what no key of an object does', "write it as UTF-8")
-    scheme, (bucket, _, key) = found[1].lower(), found[2].partition("/")
     if scheme not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)
         remedy = f"{known} are read and written; of all else, give the path of a file"
         raise SettingsError(f'"{readable(text)}" is of no store that batches use', remedy)
+    if _URL.match(text) is None:
+        remedy = f'write "{scheme}://{readable(found[2])}", or "./{readable(text)}" for a path that is called so'
+        raise SettingsError(f'"{readable(text)}" is a URL without its two slashes', remedy)
     if not _BUCKET.fullmatch(bucket):
         remedy = f"{scheme}://BUCKET/NAME; who you are is said by the store's own variables and files ({_SEE})"
         raise SettingsError(f'"{readable(text)}" names no bucket', remedy)
@@ -143,7 +151,10 @@ def location_of(text: str) -> Location:
     Raises:
         SettingsError: It is a URL of no store that can be used.
     """
-    return parse_url(text, whole=False) if is_url(text) else Path(text)
+    if is_url(text):
+        return parse_url(text, whole=False)
+    path = Path(text)
+    return path.absolute() if taken_for_path(path) else path  # "./s3:/bucket" was said, to mean a folder
 
 
 def common_prefix(urls: Iterable[ObjectUrl]) -> ObjectUrl:

@@ -8,7 +8,7 @@ import pytest
 
 from musetalk.errors import MediaError, OutputError, SettingsError
 from musetalk.pipeline.file_uses import FileUses
-from musetalk.storage.locations import ObjectUrl, common_prefix, is_url, parse_url
+from musetalk.storage.locations import ObjectUrl, common_prefix, is_url, location_of, parse_url
 
 
 def test_a_url_keeps_its_slashes_and_has_the_parts_of_a_name() -> None:
@@ -27,6 +27,10 @@ def test_a_url_keeps_its_slashes_and_has_the_parts_of_a_name() -> None:
         "memory://a/b.mp4",
         "file:///a/b.mp4",
         "s3:///a.mp4",
+        "s3:/clips/a.mp4",
+        "S3:clips/a.mp4",
+        "s3:/user:word@clips/a.mp4",
+        "file:/a/b.mp4",
         "s3://user:word@clips/a.mp4",
         "s3://clips",
         "s3://clips/pictures/",
@@ -43,6 +47,24 @@ def test_what_is_no_object_of_a_store_is_refused(text: str) -> None:
         parse_url(text)
     assert refused.value.remedy
     assert "user:word" not in str(refused.value)
+
+
+def test_what_lacks_slashes_is_no_folder_whatever_folders_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in ("without one", "with one"):
+        for text in ("s3:/clips", "gs:/clips", "s3:clips", "GS:/clips"):
+            with pytest.raises(SettingsError, match=rf'write "{text[:2].lower()}://clips", or "./{text}" for a path'):
+                location_of(text)
+        with pytest.raises(SettingsError, match="is of no store"):
+            location_of("file:///clips")
+        folder = location_of("./s3:/clips")
+        assert isinstance(folder, Path)
+        FileUses().writing(folder / "a.mp4", "the output").check()
+        (tmp_path / "s3:").mkdir(exist_ok=True)
+    assert location_of("clips") == Path("clips")
+    assert location_of("C:/clips") == Path("C:/clips")
 
 
 def test_objects_have_a_longest_prefix_in_common() -> None:
