@@ -113,19 +113,19 @@ def measure(video: Path, spoken: SpokenWords) -> Iterator[tuple[str, ...]]:
         _write(voice, spoken.samples)
         write_phonemes(phonemes, spoken.phonemes)
         for how, path in (("by loudness", None), ("by visemes", phonemes)):
-            settings = RenderSettings.parse({"backend": "preview", "speech": {"phonemes": path}})
-            painted, source = openings(video, voice, settings, spoken.closures, folder)
+            painted, source = openings(video, voice, path, spoken.closures, folder)
             share = float(np.mean(np.array(painted) <= CLOSED))
             figures = (np.median(painted), np.percentile(painted, 95), np.median(source))
             yield (video.name, how, str(len(painted)), f"{share:.1%}", *(f"{value:.3f}" for value in figures))
 
 
 def openings(
-    video: Path, voice: Path, settings: RenderSettings, moments: Sequence[float], folder: Path
+    video: Path, voice: Path, phonemes: Path | None, moments: Sequence[float], folder: Path
 ) -> tuple[list[float], list[float]]:
     """Return how far the mouth stands open at moments, in seconds, where a face is seen: painted, and in the source."""
     painted, own = list[float](), list[float]()
-    settings = settings.model_copy(update={"measure": True})  # sources are kept
+    values = {"backend": "preview", "measure": True, "speech": {"phonemes": phonemes}}  # measured: sources are kept
+    settings = RenderSettings.parse(values)
     with LipSync().preparing(video, voice, settings, folder) as plan:
         wanted = {int(moment * plan.source.fps) for moment in moments}
         places = MeasuredPlaces(plan.face_plan)

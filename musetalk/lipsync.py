@@ -251,23 +251,21 @@ class LipSync(Rendering):
         size_after(FrameStepRegistry().chosen(settings.all_frame_steps), (source.width, source.height), settings.limits)
         return source
 
-    def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
+    def preflight(self, request: RenderRequest) -> Preflight:
         """Look at both inputs and estimate what a render will take, without rendering.
 
         Raises:
             MuseTalkError: The render cannot work.
         """
-        settings = settings or RenderSettings()
-        video, voice = Path(video), Path(voice)
-        settings, _ = self._chosen(settings, RenderRun())
+        settings, _ = self._chosen(request.settings, RenderRun())
         kind, device = RenderKind.of(settings, self.registry), settings.network.device
         with (
             temporary_folder(Path(tempfile.gettempdir())) as folder,
             self._loader.detector(settings.detector, device, settings.models_dir) as detector,
         ):
             return run_preflight(
-                video,
-                voice,
+                request.video,
+                request.voice,
                 settings.inputs,
                 detector,
                 kind,

@@ -181,7 +181,7 @@ class LipSyncNode(_Speaking):
                 source,
                 given.voice,
                 given.out,
-                given.with_masks(settings),
+                settings.model_copy(update=given.masks),
                 on_progress=given.on_progress,
                 cancel=given.cancel,
             )
@@ -223,7 +223,7 @@ class SpeakNode(_Speaking):
                 opened,
                 given.voice,
                 given.out,
-                given.with_masks(opened.settings_with(values)),
+                opened.settings_with(values).model_copy(update=given.masks),
                 on_progress=given.on_progress,
                 cancel=given.cancel,
             )

@@ -13,7 +13,7 @@ from musetalk.lipsync import LipSync
 from musetalk.pipeline.file_uses import debug_files
 from musetalk.pipeline.report import RenderReport
 from musetalk.progress import CancelToken, ProgressCallback
-from musetalk.settings import RenderSettings, merge_settings
+from musetalk.settings import merge_settings
 from musetalk.utils.files import remove_file, temporary_folder
 
 from .host import (
@@ -92,9 +92,10 @@ class Inputs:
     on_progress: ProgressCallback
     cancel: CancelToken
 
-    def with_masks(self, settings: RenderSettings) -> RenderSettings:
-        """Return settings that write masks, too, where they are wanted."""
-        return settings if self.debug_dir is None else settings.model_copy(update={"debug_dir": self.debug_dir})
+    @property
+    def masks(self) -> dict[str, Path]:
+        """What settings are given, by their names, so that masks are written, too, where they are wanted."""
+        return {} if self.debug_dir is None else {"debug_dir": self.debug_dir}
 
 
 def render(engine: Engine, asked: Asked, work: Callable[[Inputs], RenderReport]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Avatar:
         Raises:
             SettingsError: They differ in what was decided when it was made.
         """
-        check_decided(settings, self.settings, self.name)
+        check_decided(settings.by_name(), self.settings.by_name(), self.name)
 
     def given_crops(self, backend: str) -> GivenCropsFile | None:
         """Return crops and masks for a backend that were placed elsewhere; None: they are placed here.

@@ -47,18 +47,17 @@ def settings_of(kept: Mapping[str, Any], said: Mapping[str, Any]) -> RenderSetti
     return RenderSettings.parse(merge_settings(kept, said))
 
 
-def check_decided(settings: RenderSettings, avatars: RenderSettings, name: str) -> None:
+def check_decided(wanted: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
     """Make sure that settings agree with what was decided when an avatar was made.
 
     Args:
-        settings: That it is to speak with.
-        avatars: Its own.
+        wanted: Those that it is to speak with, by their dotted names.
+        own: Its own.
         name: Of it.
 
     Raises:
         SettingsError: They do not; names those that do not.
     """
-    wanted, own = settings.by_name(), avatars.by_name()
     other = [each for each in decided() if wanted[each] != own[each]]
     if other:
         raise SettingsError(

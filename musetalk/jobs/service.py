@@ -171,13 +171,13 @@ class JobService:
         own = sum(job.active for job in self.jobs(owner))
         self._room.check(self.waiting(), own, self._workers_there)
 
-    def retry(self, job_id: str, owner: str, settings: RenderSettings | None = None) -> Job:
+    def retry(self, job_id: str, owner: str, renew: Callable[[RenderSettings], RenderSettings] | None = None) -> Job:
         """Queue a job that failed or was stopped once more, with its own inputs; one that waits or runs stays as it is.
 
         Args:
             job_id: Of the job, which keeps it.
             owner: Whose.
-            settings: The job's, where they are to be others.
+            renew: Makes the job's settings those of now; None: they stay as they were asked for.
 
         Raises:
             MuseTalkError: See `get`; or it is done, cannot work, or there is no room for it.
@@ -191,7 +191,7 @@ class JobService:
             if not (self.store.folder(job) / name).exists():
                 raise JobError(f"the {which} of this render is no longer kept", "give it again in a new render")
         self._check_room(owner)
-        settings = settings or job.wanted
+        settings = job.wanted if renew is None else renew(job.wanted)
         chosen = self._engines[0].choose(settings)
         settings, choice = settings.with_backend(chosen.backend), chosen.reason(self._named)
         folder = self.store.folder(job)

@@ -145,7 +145,8 @@ def _running(options: ServerOptions) -> Iterator[RunningApp]:
     until_end = ExitStack()
     try:
         _launch(page, options, logins, site)
-        readiness = Readiness(jobs, engine.registry, base, workers=workers)
+        painters = [backend.configured(base) for backend in engine.registry]
+        readiness = Readiness(jobs, painters, workers=workers)
         monitoring = Monitoring(readiness, Metrics(jobs, uploads, live, readiness, workers), options.metrics_token)
         _add_routes(page, live if options.live_sessions else None, monitoring)
         if workers is not None:  # once the page is served: Gradio gives up where it is slow to answer itself

@@ -41,7 +41,7 @@ class FakeEngine(LipSync):
         self.frames = frames
         self.broken_input = broken_input
 
-    def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
+    def preflight(self, request: RenderRequest) -> Preflight:
         if self.broken_input:
             raise FaceError("the input is broken", "mend it")
         timeline = plan_timeline(9, Fraction(25), Fraction(self.frames, 25), length="loop", tail="cut")

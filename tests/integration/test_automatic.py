@@ -87,7 +87,7 @@ def test_a_preview_frame_and_a_preflight_take_what_the_render_takes(voice: Path,
     shown = engine.preview_frame(PORTRAIT, voice, RenderSettings.parse(said), at=0.1)
     assert [steps.backend for steps in shown.steps] == ["musetalk-v15"]
     assert shown.notes[0].startswith("Chosen automatically: musetalk-v15, since")
-    assert engine.preflight(PORTRAIT, voice, RenderSettings.parse(said)).sampled_faces
+    assert engine.preflight(RenderRequest(PORTRAIT, voice, RenderSettings.parse(said))).sampled_faces
     engine.check(RenderRequest(PORTRAIT, voice, RenderSettings.parse(said)))
 
 

@@ -29,6 +29,7 @@ from musetalk.pipeline.first_costs import BESIDE_NETWORKS
 from musetalk.pipeline.forecast import CostBook
 from musetalk.pipeline.prepare import RenderPlan
 from musetalk.pipeline.render import output_frames, render_frames
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, ProgressEvent, RenderRun
 from musetalk.settings import DetectorSettings, RenderSettings
 from musetalk.utils.arrays import UInt8Array
@@ -328,7 +329,7 @@ def test_too_little_disk_is_told_in_amounts_that_make_sense(
 def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp_path: Path, own_cache: None) -> None:
     del own_cache
     engine = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
-    preflight = engine.preflight(sample, speech)
+    preflight = engine.preflight(RenderRequest(sample, speech))
     assert preflight.timeline.frame_count == 50
     assert 0 < preflight.sampled_faces <= preflight.sampled_frames
     assert preflight.estimated_seconds > 0
@@ -337,10 +338,10 @@ def test_preflight_tells_what_a_render_will_take(sample: Path, speech: Path, tmp
     assert preflight.estimated_disk_mb > 0
     report = engine.render(sample, speech, tmp_path / "out.mp4")
     learned = LipSync(costs=CostBook(tmp_path / "costs.json", lambda _kind: BESIDE_NETWORKS))
-    anew = learned.preflight(sample, speech, RenderSettings.parse({"reuse_findings": False}))
+    anew = learned.preflight(RenderRequest(sample, speech, RenderSettings.parse({"reuse_findings": False})))
     assert anew.forecast_seconds == pytest.approx(report.wall_seconds, rel=0.05)
     spared = report.stages["plan"]
-    again = learned.preflight(sample, speech)  # its faces are known now
+    again = learned.preflight(RenderRequest(sample, speech))  # its faces are known now
     assert again.forecast_seconds == pytest.approx(report.wall_seconds - spared, rel=0.05)
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from musetalk.backends.registry import BackendRegistry
+from musetalk.backends.spec import ConfiguredBackend
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.errors import MuseTalkError
 from musetalk.jobs.service import JobService
 from musetalk.media.ffmpeg_process import ffmpeg_executable
-from musetalk.settings import RenderSettings
 from musetalk.utils.units import counted
 
 DRAINING = "the server is about to be restarted"
@@ -27,8 +26,7 @@ class Readiness:
 
     Args:
         jobs: Takes jobs.
-        registry: The backends.
-        settings: Say where weights are.
+        backends: What may paint, as the server has it.
         now: A clock, in seconds.
         workers: Render the jobs; None: this process does.
     """
@@ -36,14 +34,13 @@ class Readiness:
     def __init__(
         self,
         jobs: JobService,
-        registry: BackendRegistry,
-        settings: RenderSettings,
+        backends: Sequence[ConfiguredBackend],
         now: Callable[[], float] = time.monotonic,
         *,
         workers: Dispatcher | None = None,
     ) -> None:
         self._workers = workers
-        self._jobs, self._registry, self._settings, self._now = jobs, registry, settings, now
+        self._jobs, self._backends, self._now = jobs, backends, now
         self._lock = threading.Lock()
         self._seen: tuple[float, Problems] | None = None
 
@@ -78,6 +75,6 @@ class Readiness:
                 found["ffmpeg"] = "ffmpeg cannot be run"
         except MuseTalkError as error:
             found["ffmpeg"] = error.problem
-        if all(backend.configured(self._settings).lacks() for backend in self._registry):
+        if all(backend.lacks() for backend in self._backends):
             found["backends"] = "no backend has all that it needs"
         return found

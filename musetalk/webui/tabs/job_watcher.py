@@ -197,4 +197,4 @@ def retry(site: Site, job_id: str, owner: str) -> Job:
     Raises:
         MuseTalkError: It is gone, done, or cannot work.
     """
-    return site.jobs.retry(job_id, owner, renewed(site.jobs.get(job_id, owner).wanted, site.base))
+    return site.jobs.retry(job_id, owner, lambda wanted: renewed(wanted, site.base))

@@ -107,7 +107,7 @@ class ZeroGpuEngine(LipSync):
         tell = on_progress or noop
         tell(ProgressEvent("preflight", 0, 1))
         with self._lent.not_forking(cancel):
-            preflight = self._engine.preflight(request.video, request.voice, here)
+            preflight = self._engine.preflight(replace(request, settings=here))
         cancel.check()
         seconds = self._affordable(gpu_seconds(preflight, cost))
         tell(ProgressEvent("preflight", 1, 1, note=f"asking for {seconds} s of GPU time"))
@@ -127,13 +127,12 @@ class ZeroGpuEngine(LipSync):
     def release(self) -> None:
         """See `LipSync.release`. Nothing to do: networks lie in the process with the GPU, which keeps one at a time."""
 
-    def preflight(self, video: Path, voice: Path, settings: RenderSettings | None = None) -> Preflight:
+    def preflight(self, request: RenderRequest) -> Preflight:
         """See `LipSync.preflight`; needs no GPU."""
-        settings = settings or RenderSettings()
-        settings = settings.with_backend(self.choose(settings).backend)
+        settings = request.settings.with_backend(self.choose(request.settings).backend)
         here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
         with self._lent.not_forking(CancelToken()):
-            return self._engine.preflight(video, voice, here)
+            return self._engine.preflight(replace(request, settings=here))
 
     def preview_frame(
         self,

@@ -101,9 +101,8 @@ def test_what_did_not_succeed_is_tried_again_under_its_own_name(
     assert service.wait(job, LONGEST).state == how
     voice.unlink()
     engine.error = None
-    settings = RenderSettings(bbox_shift=2)
-    again = service.retry(job.id, ANN, settings)
-    assert service.retry(job.id, ANN, settings).id == again.id == job.id
+    again = service.retry(job.id, ANN, lambda wanted: wanted.model_copy(update={"bbox_shift": 2}))
+    assert service.retry(job.id, ANN).id == again.id == job.id
     assert [each.id for each in service.jobs(ANN)] == [job.id]
     assert engine.begun.acquire(timeout=LONGEST)
     engine.go.release()

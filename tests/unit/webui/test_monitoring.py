@@ -9,7 +9,6 @@ import pytest
 from starlette.requests import Request
 
 from musetalk.backends.preview.spec import PREVIEW
-from musetalk.backends.registry import BackendRegistry
 from musetalk.batch.executor import Ready
 from musetalk.dispatch.dispatcher import Dispatcher
 from musetalk.jobs.room import Room
@@ -42,7 +41,7 @@ def jobs(tmp_path: Path, engine: Engine) -> Iterator[JobService]:
 def ready(jobs: JobService) -> Readiness:
     """That looks anew every time."""
     times = iter(range(0, 10**6, 10))
-    return Readiness(jobs, BackendRegistry([PREVIEW]), RenderSettings(), lambda: next(times))
+    return Readiness(jobs, [PREVIEW.configured(RenderSettings())], lambda: next(times))
 
 
 class TestReadiness:
@@ -77,13 +76,13 @@ class TestReadiness:
     def test_there_is_no_worker_until_one_is_there(self, jobs: JobService) -> None:
         workers, dispatcher = Workers(), Dispatcher()
         with dispatcher.using(workers):
-            ready = Readiness(jobs, BackendRegistry([PREVIEW]), RenderSettings(), workers=dispatcher)
+            ready = Readiness(jobs, [PREVIEW.configured(RenderSettings())], workers=dispatcher)
             assert ready.problems() == {"workers": NO_WORKER}
             workers.tell(Ready("local-1"))
             until(lambda: ready.problems() == {})
 
     def test_no_backend_is_usable(self, jobs: JobService) -> None:
-        assert list(Readiness(jobs, BackendRegistry([]), RenderSettings()).problems()) == ["backends"]
+        assert list(Readiness(jobs, []).problems()) == ["backends"]
 
 
 def request(client: str = "127.0.0.1", **headers: str) -> Request:
