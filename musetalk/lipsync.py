@@ -105,11 +105,13 @@ class LipSync(Rendering):
                 probed = probe_wanted(Path(source), settings.source, run.cancel)
             draft = create.AvatarDraft(probed, made, run)
             for one in wanted:
-                with self._process_tuned(one.backend), self._loader.turn(one, run), ends_by(run.cancel.check):
+                with ends_by(run.cancel.check):  # what was found for one before it is known by now
+                    components = self._loader.check(one, draft.findings)
+                with self._process_tuned(one.backend), self._loader.turn(components, run), ends_by(run.cancel.check):
                     add = partial(
                         draft.add, backend=one.backend, wanted=one.plan, finish=one.finish, seed=one.network.seed
                     )
-                    self._loader.work(add, one, run, draft.findings)
+                    self._loader.work(add, components, run)
             draft.finish(name, kept_values(wanted[0]))
         return bundle.open_avatar(Path(folder))  # it is there: nothing takes it back any more
 
@@ -257,7 +259,7 @@ class LipSync(Rendering):
         Raises:
             MuseTalkError: The render cannot work.
         """
-        settings, _ = self._chosen(request.settings, RenderRun())
+        settings, _, _ = self._chosen(request.settings, RenderRun())
         kind, device = RenderKind.of(settings, self.registry), settings.network.device
         with (
             temporary_folder(Path(tempfile.gettempdir())) as folder,
@@ -298,10 +300,11 @@ class LipSync(Rendering):
             run.emit("preflight", 0, 0)
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
-            with self._process_tuned(settings.backend), self._loader.turn(settings, run):
+            components = self._loader.check(settings)
+            with self._process_tuned(settings.backend), self._loader.turn(components, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
-                found = self._loader.work(look, settings, run)
+                found = self._loader.work(look, components, run)
         return with_reason(found, choice.reason())
 
     @contextmanager
@@ -318,12 +321,12 @@ class LipSync(Rendering):
             run: Progress, cancellation, timing, warnings.
         """
         run = run or RenderRun()
-        settings, _ = self._chosen(settings, run)
+        settings, components, _ = self._chosen(settings, run)
         with temporary_folder(folder) as job:
             preflight = self._preflight(RenderRequest(video, voice, settings), job, run)
-            lease = self._loader.lease(settings, run)
+            lease = self._loader.lease(components, run)
             plan_of = partial(plan_leased, preflight, lease, settings.plan, settings.finish)
-            with self._loader.turn(settings, run), plan_of(job, run) as plan:
+            with self._loader.turn(components, run), plan_of(job, run) as plan:
                 yield plan
 
     @contextmanager
@@ -343,11 +346,11 @@ class LipSync(Rendering):
         run = run or RenderRun()
         avatar.check(settings)
         findings = avatar.findings(settings.network.seed, settings.face)
-        settings, _ = self._chosen(settings, run, findings)
+        settings, chosen, _ = self._chosen(settings, run, findings)
         wanted, finish = settings.plan, settings.finish
         with temporary_folder(folder) as job, ExitStack() as leases:  # no turn on the device: live sessions share it
             with ends_by(run.cancel.check):
-                components = leases.enter_context(self._loader.lease(settings, run, findings))
+                components = leases.enter_context(self._loader.lease(chosen, run))
                 plan = plan_avatar(avatar, findings, components, wanted, finish, folder=job, run=run)
             yield plan
 

@@ -15,7 +15,7 @@ from musetalk.enhancers.registry import EnhancerRegistry
 from musetalk.faces.types import FaceDetector
 from musetalk.media.damage import note_on_decoding
 from musetalk.outputs import open_outputs, sound_of
-from musetalk.pipeline.components import ComponentLoader
+from musetalk.pipeline.components import ComponentChoice, ComponentLoader
 from musetalk.pipeline.file_uses import FileUses, input_files, output_files
 from musetalk.pipeline.findings import Findings
 from musetalk.pipeline.first_costs import BESIDE_NETWORKS, guessed_costs
@@ -151,7 +151,7 @@ class Rendering:
     def parts_of(self, request: RenderRequest, out: Path, *, resume: ResumeOptions | None = None) -> RenderParts:
         """Say of which parts a video is; see `LipSync.parts`."""
         call, run = RenderCall.of(request, out, resume), RenderRun()
-        call, _ = self._chosen_for(call, run)
+        call, _, _ = self._chosen_for(call, run)
         with temporary_folder(Path(tempfile.gettempdir())) as folder:
             preflight = self._preflight(call.request, folder, run)
         return self._parts_of(call, preflight, run)[0]
@@ -160,7 +160,7 @@ class Rendering:
         """Render what is at hand, with what is known of the source already; no report where only parts are made."""
         out, known = call.out, call.findings is not None
         check_output(out, self.files(call.request, out), call.settings.output)
-        call, choice = self._chosen_for(call, run)
+        call, components, choice = self._chosen_for(call, run)
         with self._process_tuned(call.settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(call.request, folder, run, known=known)
@@ -174,14 +174,15 @@ class Rendering:
                     fresh=call.resume.fresh,
                     keep=call.resume.keep,
                 ) as kept,
-                self._loader.turn(call.settings, run, call.findings),
+                self._loader.turn(components, run),
             ):
-                report = self._render_in_turn(call, preflight, kept, folder, run, memory)
+                report = self._render_in_turn(call, components, preflight, kept, folder, run, memory)
         return kept.parts, None if report is None else report.chosen(choice.reason())
 
     def _render_in_turn(
         self,
         call: RenderCall,
+        components: ComponentChoice,
         preflight: Preflight,
         kept: PartFolder,
         folder: Path,
@@ -192,7 +193,7 @@ class Rendering:
         out, settings, findings = call.out, call.settings, call.findings
         backend = self.registry.get(settings.backend)
         # 3. Load the components.  4. Plan the faces.  5. Parse them.  6. Encode the speech.
-        lease = self._loader.lease(settings, run, findings)
+        lease = self._loader.lease(components, run)
         preflight = replace(preflight, kept=preflight.kept or KeptFindings(kept.folder))
         with plan_leased(preflight, lease, settings.plan, settings.finish, folder, run, findings) as plan:
             sound = None if call.numbers is not None else sound_of(plan, preflight.voice, settings.limits, run)
@@ -269,23 +270,23 @@ class Rendering:
         enhancer = EnhancerRegistry().files(enhance.model, models_dir) if enhance.wanted else ()
         return (*self.registry.files(models_dir), *added, *enhancer)
 
-    def _chosen_for(self, call: RenderCall, run: RenderRun) -> tuple[RenderCall, BackendChoice]:
+    def _chosen_for(self, call: RenderCall, run: RenderRun) -> tuple[RenderCall, ComponentChoice, BackendChoice]:
         """Name the backend of a call; see `_chosen`."""
-        settings, choice = self._chosen(call.settings, run, call.findings)
-        return replace(call, request=replace(call.request, settings=settings)), choice
+        settings, components, choice = self._chosen(call.settings, run, call.findings)
+        return replace(call, request=replace(call.request, settings=settings)), components, choice
 
     def _chosen(
         self, settings: RenderSettings, run: RenderRun, findings: Findings | None = None
-    ) -> tuple[RenderSettings, BackendChoice]:
-        """Name the backend of a run, tell why it is that one, and make sure that it can work."""
+    ) -> tuple[RenderSettings, ComponentChoice, BackendChoice]:
+        """Name the backend of a run, tell why it is that one, and make sure that all of it can work."""
         with ends_by(run.cancel.check):
             choice = self.choose(settings)
             if reason := choice.reason():
                 _log.info("%s", reason)
                 run.emit("preflight", 0, STEPS, note=reason)
             settings = settings.with_backend(choice.backend)
-            self._loader.check(settings, findings)
-        return settings, choice
+            components = self._loader.check(settings, findings)
+        return settings, components, choice
 
     def _pace(self, kind: RenderKind) -> Pace:
         """Return how quickly renders of a kind run here: as was learned, else by their work."""

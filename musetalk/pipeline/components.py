@@ -98,6 +98,21 @@ class Components:
         return FaceReaders(self.parser, self.landmarker, aligner, five=self.reading.five)
 
 
+@dataclass(frozen=True, slots=True)
+class ComponentChoice:
+    """What a render is to work with, of which nothing is missing; nothing is loaded yet. From `ComponentLoader.check`.
+
+    Attributes:
+        backend: What paints, and what does in its place where it cannot.
+        settings: What is loaded beside that.
+        found: What is known of the source, which nothing is loaded to look for; None: nothing is.
+    """
+
+    backend: ConfiguredBackend
+    settings: ComponentSettings
+    found: Findings | None = None
+
+
 class ComponentLoader:
     """Loads what renders work with, and lends it to them. Safe to share between threads.
 
@@ -113,8 +128,8 @@ class ComponentLoader:
         self._store = ComponentStore()
         self._queue = DeviceQueue()
 
-    def check(self, settings: RenderSettings, found: Findings | None = None) -> ConfiguredBackend:
-        """Return the backend that the settings name, if it (or its fallback) and all else can run; loads nothing.
+    def check(self, settings: RenderSettings, found: Findings | None = None) -> ComponentChoice:
+        """Return what settings ask for, if the backend (or its fallback) and all else can run; loads nothing.
 
         Args:
             settings: Of the render.
@@ -147,7 +162,7 @@ class ComponentLoader:
             kind = PackageError if packages.issuperset(missing) else WeightsError
             with about("settings"):
                 raise kind("the settings ask for what is not there", "; ".join(missing))
-        return backend
+        return ComponentChoice(backend, settings.components, found)
 
     @contextmanager
     def detector(self, wanted: DetectorSettings, device: str, models_dir: Path) -> Iterator[FaceDetector]:
@@ -166,55 +181,48 @@ class ComponentLoader:
             yield left_alone(lambda: self._load_detector(leases, wanted, device, models_dir))
 
     @contextmanager
-    def turn(self, settings: RenderSettings, run: RenderRun, found: Findings | None = None) -> Iterator[None]:
-        """Wait until the device is free for the networks of these settings; see `DeviceQueue.turn`.
+    def turn(self, chosen: ComponentChoice, run: RenderRun) -> Iterator[None]:
+        """Wait until the device is free for the networks that were chosen; see `DeviceQueue.turn`.
 
         What works with them is to be called inside the `with` block, so that all that it held is gone at its end.
 
         Args:
-            settings: Of the render.
+            chosen: What the work is done with.
             run: Is told of the waiting, which it counts as a stage of its own; what ends it, ends that.
-            found: What is known of the source.
 
         Raises:
-            BackendError: Something is missing.
+            BackendError: The device is not there.
             Cancelled: The work was to end.
         """
         with ExitStack() as turn:
             with ends_by(run.cancel.check):
-                wanted = settings.components
-                if networks := self._networks(self.check(settings, found), wanted):
-                    device = left_alone(lambda: str(_device(wanted.network.device)))
+                if networks := self._networks(chosen.backend, chosen.settings):
+                    device = left_alone(lambda: str(_device(chosen.settings.network.device)))
                     waited = turn.enter_context(self._queue.turn(device, networks, run.wait))
                     if waited:
                         run.clock.add("wait", waited)
             yield
 
     @contextmanager
-    def lease(
-        self, settings: RenderSettings, run: RenderRun | None = None, found: Findings | None = None
-    ) -> Iterator[Components]:
-        """Lend, for as long as the `with` block runs, all that a render with these settings works with.
+    def lease(self, chosen: ComponentChoice, run: RenderRun | None = None) -> Iterator[Components]:
+        """Lend, for as long as the `with` block runs, all that was chosen.
 
         Where the backend cannot be loaded, it is its fallback's.
 
         Args:
-            settings: Of the render.
+            chosen: What the work is done with.
             run: Is told what is to be known of what is in memory.
-            found: What is known of the source: nothing is lent that would look for it again.
 
         Raises:
             BackendError: Something is missing or cannot be loaded.
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases(None if run is None else run.say) as leases:
-            yield left_alone(lambda: self._load(leases, self.check(settings, found), settings.components, found))
+            yield left_alone(lambda: self._load(leases, chosen.backend, chosen.settings, chosen.found))
 
-    def work(
-        self, work: Callable[..., _T], settings: RenderSettings, run: RenderRun, found: Findings | None = None
-    ) -> _T:
+    def work(self, work: Callable[..., _T], chosen: ComponentChoice, run: RenderRun) -> _T:
         """Return what `work` makes of `components`, which are lent to it alone; see `lease`."""
-        with self.lease(settings, run, found) as components:
+        with self.lease(chosen, run) as components:
             return work(components=components)
 
     def release(self) -> None:

@@ -205,10 +205,11 @@ def test_musetalk_takes_the_place_of_a_backend_that_cannot_be_loaded(
     folder = without(bare_models, tmp_path / "models")
     said = cannot_be_loaded(folder, case)
     loader = ComponentLoader(BackendRegistry())
-    with loader.lease(settings(folder)) as components:
+    with loader.lease(loader.check(settings(folder))) as components:
         assert components.backend == "musetalk-v15"
         assert re.search(said, components.fallback_reason)
-    with pytest.raises(BackendError, match=said), loader.lease(settings(folder, fallback="error")):
+    alone = settings(folder, fallback="error")
+    with pytest.raises(BackendError, match=said), loader.lease(loader.check(alone)):
         pass
 
 

@@ -64,7 +64,7 @@ def settings(name: str) -> RenderSettings:
 
 def load_with(loader: ComponentLoader, name: str) -> None:
     """Work with a backend for a moment."""
-    with loader.lease(settings(name)):
+    with loader.lease(loader.check(settings(name))):
         pass
 
 

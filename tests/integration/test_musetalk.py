@@ -188,7 +188,7 @@ def test_the_generator_is_loaded_once(bare_models: Path) -> None:
     loader = ComponentLoader(BackendRegistry())
 
     def generator(**values: object) -> FaceGenerator:
-        with loader.lease(settings(bare_models, **values)) as components:
+        with loader.lease(loader.check(settings(bare_models, **values))) as components:
             return components.generator
 
     first = generator()

@@ -94,7 +94,7 @@ class ZeroGpuEngine(LipSync):
         settings = request.settings
         kind = RenderKind.of(settings, self.registry)
         here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
-        cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
+        cost = _cost(self._loader.check(settings).backend, settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
                 report = self._engine.make(
@@ -155,7 +155,7 @@ class ZeroGpuEngine(LipSync):
         choice = self.choose(settings)
         settings = settings.with_backend(choice.backend)
         here = settings.model_copy(update={"detector": _without_torch(settings.detector)})
-        cost = _cost(self._loader.check(settings), settings.detector, settings.mask, settings.enhance)
+        cost = _cost(self._loader.check(settings).backend, settings.detector, settings.mask, settings.enhance)
         if cost is None:
             with self._lent.not_forking(cancel):
                 found = self._engine.preview_frame(

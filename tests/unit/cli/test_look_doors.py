@@ -75,7 +75,7 @@ def test_it_is_said_with_what_was_set_otherwise() -> None:
 
     def notes(**values: object) -> tuple[str, ...]:
         settings = RenderSettings.parse({"backend": "preview", "detector": {"name": "haar"}, **values})
-        with loader.lease(settings) as components:
+        with loader.lease(loader.check(settings)) as components:
             return components.notes
 
     assert notes() == ()

@@ -34,14 +34,15 @@ def test_without_weights_it_is_mtcnn_and_nothing_is_said(tmp_path: Path) -> None
     loader = ComponentLoader(BackendRegistry())
     with loader.detector(asking("auto"), "auto", tmp_path) as detector:
         assert detector.fingerprint.startswith("mtcnn-")
-    with loader.lease(RenderSettings(backend="preview", models_dir=tmp_path)) as components:
+    with loader.lease(loader.check(RenderSettings(backend="preview", models_dir=tmp_path))) as components:
         assert components.notes == ()
 
 
 @pytest.mark.usefixtures("no_package")
 def test_without_the_package_it_is_haar_and_the_report_says_so(tmp_path: Path) -> None:
     settings = RenderSettings(backend="preview", models_dir=tmp_path)
-    with ComponentLoader(BackendRegistry()).lease(settings) as components:
+    loader = ComponentLoader(BackendRegistry())
+    with loader.lease(loader.check(settings)) as components:
         assert components.detector.fingerprint.startswith("haar-")
         [note] = components.notes
     assert "Haar cascades" in note

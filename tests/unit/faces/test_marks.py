@@ -234,10 +234,12 @@ def test_they_are_loaded_where_somebody_asks_for_them(framing: str, there: bool,
     registry = BackendRegistry((BackendSpec("one", "for tests", lambda _: Painter(spec)),))
     values = {"backend": "one", "models_dir": tmp_path, "network": {"device": "cpu"}, "detector": {"name": "haar"}}
     settings = RenderSettings.parse(values)
-    with ComponentLoader(registry).lease(settings) as components:
+    loader = ComponentLoader(registry)
+    with loader.lease(loader.check(settings)) as components:
         assert components.readers.idle
     write_landmarks(tmp_path)
-    with ComponentLoader(registry).lease(settings) as components:
+    loader = ComponentLoader(registry)
+    with loader.lease(loader.check(settings)) as components:
         assert (components.landmarker is not None) == there
     assert any("masks follow the boxes" in note for note in components.notes) == there
     assert not any("crops and masks" in note for note in components.notes)

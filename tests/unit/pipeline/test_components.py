@@ -21,7 +21,7 @@ def test_an_enhancer_is_loaded_anew_for_another_file_or_device_and_for_nothing_e
     def enhancer(model: str = DOUBLE_NAME, **network: object) -> FaceEnhancer | None:
         values = {"models_dir": tmp_path, "detector": {"name": "haar"}, "enhance": {"model": model, "strength": 0.5}}
         settings = RenderSettings.parse({"backend": "preview", **values, "network": {**usual, **network}})
-        with loader.lease(settings) as components:
+        with loader.lease(loader.check(settings)) as components:
             return components.enhancer
 
     first = enhancer()
