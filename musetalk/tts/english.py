@@ -12,6 +12,7 @@ from pathlib import Path
 
 from musetalk.errors import SpeechError
 from musetalk.tts.notes import Piece, read_notes, without_notes
+from musetalk.tts.onnx_graph import disable_telemetry
 
 STRESS = "ˈˌ"  # stands before a syllable, and is as long as its first part
 CARRIED = " -'ːˑʰʲʷˤ˞̧̩̪̯̺̻̝̃̊12345"  # what was said just before goes on into these
@@ -80,6 +81,7 @@ class EnglishReader:
     """
 
     def __init__(self) -> None:
+        disable_telemetry()
         from hibari.g2p import G2P  # noqa: PLC0415 - takes 0.2 s
         from hibari.tts import ASSETS  # noqa: PLC0415
 

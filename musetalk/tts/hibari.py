@@ -10,7 +10,7 @@ import numpy as np
 
 from musetalk.tts.english import EnglishReader
 from musetalk.tts.network_voice import NetworkVoice, Sound
-from musetalk.tts.onnx_graph import open_model
+from musetalk.tts.onnx_graph import disable_telemetry, open_model
 from musetalk.utils.arrays import Float32Array
 
 RATE = 24_000
@@ -42,6 +42,7 @@ class HibariNetwork:
     rate, most = RATE, 400
 
     def __init__(self, ids: dict[str, int]) -> None:
+        disable_telemetry()
         from hibari import dsp  # noqa: PLC0415 - with what lies beside it, 0.3 s
         from hibari.tts import ASSETS  # noqa: PLC0415
 

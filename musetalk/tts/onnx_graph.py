@@ -8,6 +8,7 @@ from outside. Both lie in tensors of its graph. The format is of protocol buffer
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ class Node:
     stop: int
 
 
+def disable_telemetry() -> None:
+    """Let ONNX Runtime tell its makers nothing of its use, and leave no file in the temporary folder for that.
+
+    From version 1.32 on it does either as it is imported, so this comes before; whoever has set the variable decides.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def open_model(path: Path, lengths: Sequence[str]) -> tuple[Any, str]:
     """Load a model that says how long its letters are, and leaves it to who calls it to draw noise.
 
@@ -54,6 +63,7 @@ def open_model(path: Path, lengths: Sequence[str]) -> tuple[Any, str]:
     Raises:
         CheckpointError: It is no ONNX model, or damaged.
     """
+    disable_telemetry()
     import onnxruntime  # noqa: PLC0415 - takes 0.2 s
 
     options = onnxruntime.SessionOptions()

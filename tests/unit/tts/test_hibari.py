@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from musetalk.tts.english import EnglishReader
 from musetalk.tts.hibari import LENGTHS, UNIT, HibariVoice
 from musetalk.tts.onnx_graph import open_model
 from musetalk.tts.types import Speech
+from tests.helpers.programs import run_program
+from tests.helpers.served import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,15 @@ def test_the_network_tells_the_length_of_each_phoneme() -> None:
     frames = sound[-1].shape[-1]
     assert [each.shape[1:] for each in sound] == [(601, frames)] * 5 + [(frames,)]
     assert lengths.sum() * 2 == frames
+
+
+def test_nobody_is_told_of_its_use_and_nothing_is_left(tmp_path: Path) -> None:
+    """ONNX Runtime begins a file in the temporary folder where it collects what it tells its makers."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    code = "from musetalk.tts.hibari import HibariVoice; HibariVoice()"
+    ended = run_program([sys.executable, "-c", code], cwd=ROOT, env=environment)
+    assert (ended.returncode, list(tmp_path.iterdir())) == (0, [])
 
 
 def test_a_sentence_is_as_long_as_its_phonemes(voice: HibariVoice) -> None:
