@@ -31,6 +31,7 @@ from musetalk.streaming.types import LiveOptions
 from musetalk.tts.registry import SharedVoice
 from musetalk.weights.part_spec import Place
 
+TOLD_SECONDS = 10.0  # at most, in which clients hear that their server ends: a busy machine takes a while
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,20 +77,15 @@ class LiveHost:
             socket: Of the client.
             show: Opens what shows it the frames; called in another thread than the loop's.
         """
-        reason = ""
         try:
             inbox = Inbox(socket, self.limits)
             start = await self._greet(inbox)
-            if start is not None:
-                await self._converse(socket, inbox, start, show)
+            reason = "" if start is None else await self._converse(socket, inbox, start, show)
         except ConnectionError:
             _log.info("a client of live speech has gone")
             return
         except MuseTalkError as error:
-            _log.info("a session of live speech ends: %s", error)
-            told = error if error.path is None else error.called(error.path.name)  # it is nobody's business where
-            reason = told.problem
-            await _try(socket.send(error_event(told)))
+            reason = await _tell(socket, error)
         await _try(socket.close(reason))
 
     @property
@@ -151,7 +147,12 @@ class LiveHost:
             raise LiveError("the first message has to say who speaks", 'send {"type": "start", "avatar": NAME} first')
         return first
 
-    async def _converse(self, socket: Socket, inbox: Inbox, start: Start, show: OpenSink) -> None:
+    async def _converse(self, socket: Socket, inbox: Inbox, start: Start, show: OpenSink) -> str:
+        """Converse until one of both ends it; returns why it had to end, which the client knows; empty: it is done.
+
+        Raises:
+            LiveError: This server is about to end.
+        """
         if self._draining:
             raise _ending()
         outbox = Outbox(self.limits.unread_seconds)
@@ -177,7 +178,11 @@ class LiveHost:
             self._queued.add(outbox)
             held.callback(self._outboxes.discard, outbox)
             held.callback(self._queued.discard, outbox)
-            await _first_to_end(converse(), outbox.send_to(socket), outbox.watch())
+            try:
+                await _first_to_end(converse(), outbox.send_to(socket), outbox.watch())
+            except MuseTalkError as error:  # told before the session ends, with which its server may
+                return await _tell(socket, error)
+            return ""
 
     @asynccontextmanager
     async def _open(self, enter: Callable[[ExitStack], Conversation]) -> AsyncIterator[Conversation]:
@@ -266,6 +271,14 @@ async def _first_to_end(*works: Awaitable[None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _tell(socket: Socket, error: MuseTalkError) -> str:
+    """Tell a client why it is served no longer, and return that in short."""
+    _log.info("a session of live speech ends: %s", error)
+    told = error if error.path is None else error.called(error.path.name)  # it is nobody's business where
+    await _try(socket.send(error_event(told)))
+    return told.problem
 
 
 async def _try(sending: Awaitable[None]) -> None:

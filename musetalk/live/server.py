@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from musetalk.errors import LiveError, PackageError
 from musetalk.live.hls import HlsShelf
-from musetalk.live.host import LiveHost
+from musetalk.live.host import TOLD_SECONDS, LiveHost
 from musetalk.live.unsent import keep_little_unsent
 from musetalk.utils.origins import same_site
 
@@ -129,7 +129,10 @@ async def serve_until_told(host: LiveHost, door: Door, drain_seconds: float) -> 
             ends = loop.time() + drain_seconds
             while host.sessions and told.empty() and loop.time() < ends:
                 await asyncio.sleep(_LOOK_SECONDS)
-        host.dismiss()  # who speaks hears why
+        host.dismiss()
+        ends = loop.time() + TOLD_SECONDS
+        while host.sessions and loop.time() < ends:  # who speaks hears why
+            await asyncio.sleep(_LOOK_SECONDS)
         await loop.run_in_executor(None, host.close)
 
 

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 
 from musetalk.jobs.service import JobService
-from musetalk.live.host import LiveHost
+from musetalk.live.host import TOLD_SECONDS, LiveHost
 from musetalk.utils.processes import end_at_once
 
 _LOOK_SECONDS = 0.1
-_TOLD_SECONDS = 10.0  # at most, in which clients of live speech hear that it is over: a busy machine takes a while
 _ENDED = 130  # exit code, as of a program that Ctrl-C ends
 _log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ def drain(jobs: JobService, live: LiveHost, seconds: float, signals: EndSignals)
     while (jobs.running or live.sessions) and time.monotonic() < ends and not signals.hurried(_LOOK_SECONDS):
         pass
     live.dismiss()
-    ends = time.monotonic() + _TOLD_SECONDS
+    ends = time.monotonic() + TOLD_SECONDS
     while live.sessions and time.monotonic() < ends:
         time.sleep(_LOOK_SECONDS)
     _log.info("ending: %d jobs are stopped", jobs.running)

@@ -14,6 +14,7 @@ from musetalk.avatars.store import AvatarStore
 from musetalk.lipsync import LipSync
 from musetalk.live.host import LiveHost
 from musetalk.live.limits import LiveLimits
+from musetalk.live.sinks import EncodedSink
 from musetalk.tts.hibari import HibariVoice
 from musetalk.utils.arrays import UInt8Array
 from tests.helpers.live_avatars import SIDE, live_avatars
@@ -123,6 +124,28 @@ def test_a_host_about_to_end_tells_who_speaks_and_lets_nobody_begin(avatars: tup
         host.close()
 
     asyncio.run(run())
+
+
+def test_who_speaks_is_told_of_the_end_before_its_session_is_wound_up(
+    avatars: tuple[LipSync, AvatarStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, close, told = Client(START), EncodedSink.close, list[str]()
+
+    def closing(sink: EncodedSink) -> None:
+        told.extend(client.told.get_nowait()["type"] for _ in range(client.told.qsize()))
+        close(sink)
+
+    async def run() -> None:
+        host = LiveHost(*avatars)
+        serving = asyncio.create_task(host.serve(client))
+        await client.told_of("video")
+        monkeypatch.setattr(EncodedSink, "close", closing)
+        host.dismiss()
+        await asyncio.wait_for(serving, HANG_SECONDS)
+        host.close()
+
+    asyncio.run(run())
+    assert "error" in told
 
 
 def test_who_waits_is_told_that_a_host_is_about_to_end(avatars: tuple[LipSync, AvatarStore]) -> None:
