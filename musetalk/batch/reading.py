@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -156,9 +156,14 @@ class ReadAhead:
         return found
 
     def _run(self) -> None:
+        reading = iter(self._reader)
         try:
-            for each in self._reader:
-                self._come.put(each)
-                self._cancel.check()
+            try:
+                for each in reading:
+                    self._come.put(each)
+                    self._cancel.check()
+            finally:
+                if isinstance(reading, Generator):  # which keeps what was read: as garbage, it would fail unheard
+                    reading.close()
         except Exception as error:  # noqa: BLE001 - it is raised where rows are taken
             self._come.put(error)

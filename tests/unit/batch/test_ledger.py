@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from musetalk.batch.content import Digests
 from musetalk.batch.holder import Holder
 from musetalk.batch.ledger import STALE_SECONDS, Entry
 from musetalk.batch.opening import open_ledger
+from musetalk.batch.reading import ReadAhead, Refused
 from musetalk.batch.run import run_batch
-from musetalk.errors import LedgerError
+from musetalk.errors import LedgerError, ManifestError
+from musetalk.progress import CancelToken
 from tests.helpers.batches import NAMED, ToldWorkers, some_rows
 from tests.helpers.errors import raises_kind
 from tests.helpers.programs import run_program
@@ -71,6 +74,24 @@ def test_a_driver_that_was_taken_for_dead_writes_nothing_more(tmp_path: Path) ->
         with pytest.raises(LedgerError):
             run_batch(rows, ToldWorkers(), first, engine=NAMED)
     assert not rows[0].output.exists()
+
+
+def test_what_fails_where_reading_is_given_up_is_told_to_whoever_takes_rows(tmp_path: Path) -> None:
+    [row] = some_rows(tmp_path, ("anna", "hello"))
+
+    def reader() -> Iterator[Refused]:
+        try:
+            while True:
+                yield Refused(row, ManifestError("no"))
+        finally:
+            raise LedgerError("another driver has taken over")
+
+    cancel = CancelToken()
+    cancel.cancel()
+    with ReadAhead(reader(), 2, cancel) as ahead:
+        pass
+    with pytest.raises(LedgerError):
+        ahead.take(0)
 
 
 def test_a_ledger_that_is_there_needs_resume(tmp_path: Path) -> None:
