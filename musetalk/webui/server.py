@@ -191,6 +191,9 @@ def _launch(page: gr.Blocks, options: ServerOptions, logins: list[tuple[str, str
         prevent_thread_lock=True,
         quiet=True,
         app_kwargs={"middleware": [Middleware(Heeding, heed=site.heed)]},
+        # Gradio has asked itself whether it answers by then. It would ask for the page, too, and give up where that
+        # takes three seconds, which the first time it may on a busy machine.
+        _frontend=False,
     )
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
 
