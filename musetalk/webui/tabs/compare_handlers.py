@@ -64,12 +64,16 @@ class CompareHandlers(JobWatcher):
         return [self._backends, self._lacking, self._stage.compare_button]
 
     def refresh(self, chosen: list[str] | None) -> Update:
-        """Offer the backends that can paint now; of those that were chosen, what is left if it can be compared."""
+        """Offer the backends that can paint now; of those that were chosen, what is left if it can be compared.
+
+        Where that is all of them, the choice is left alone: somebody may have changed it meanwhile.
+        """
         names, lacking = choices(self._site)
         kept = [name for name in chosen or () if name in names]
         value = kept if len(kept) > 1 else first_of(names, self._site.engine.registry)
+        offered = named(names)
         return {
-            self._backends: gr.CheckboxGroup(choices=named(names), value=value),
+            self._backends: gr.CheckboxGroup(offered) if value == chosen else gr.CheckboxGroup(offered, value=value),
             self._lacking: lacking,
             self._stage.compare_button: gr.Button(interactive=len(names) > 1),
         }

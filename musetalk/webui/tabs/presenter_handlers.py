@@ -98,13 +98,19 @@ class TalkInputs:
         asked = AskedTalk.of({**said, "text": text or ""})
         return asked, asked.wish(kept_slides(uploads, slides), uploads.kept(recording) if recording else None)
 
-    def offered(self, avatar: str | None, voice: str | None) -> Update:
-        """Offer the avatars and voices that there are now; what is gone is no longer chosen."""
+    def offered(self, avatar: str | None, voice: str | None, *, leave: bool = False) -> Update:
+        """Offer the avatars and voices that there are now; what is gone is no longer chosen.
+
+        Args:
+            avatar: Who is chosen, or is to be.
+            voice: The same.
+            leave: Whether what is there is left as it is chosen: somebody may have chosen another one meanwhile.
+        """
         names, models = avatars(self.site), self.site.base.models_dir
         several: bool | Literal["hidden"] = True if speak_several(ready_voices(models)) else "hidden"
         return {
-            self.speaker.avatar: _choose([(name, name) for name in names], avatar),
-            self.voice.voice: _choose(voice_choices(models), voice),
+            self.speaker.avatar: _choose([(name, name) for name in names], avatar, leave=leave),
+            self.voice.voice: _choose(voice_choices(models), voice, leave=leave),
             self.voice.language: gr.Textbox(visible=several),
         }
 
@@ -194,7 +200,7 @@ class TalkHandlers(JobWatcher):
 
     def refresh(self, avatar: str | None, voice: str | None) -> Update:
         """Offer the avatars and voices that there are now."""
-        return self.inputs.offered(avatar, voice)
+        return self.inputs.offered(avatar, voice, leave=True)
 
     def lacks(self, voice: str | None) -> str:
         """Say what the chosen voice lacks."""
@@ -318,10 +324,12 @@ class TalkHandlers(JobWatcher):
         return {**super()._cleared(), self._stage.files: ""}
 
 
-def _choose(choices: list[tuple[str, str]], value: str | None) -> gr.Dropdown:
-    """Return a choice with a value, or with the first one where that is gone."""
+def _choose(choices: list[tuple[str, str]], value: str | None, *, leave: bool) -> gr.Dropdown:
+    """Return a choice with a value, which is left unsaid on request, or with the first one where that is gone."""
     names = [name for _, name in choices]
-    return gr.Dropdown(choices, value=value if value in names else next(iter(names), None))
+    if value not in names:
+        return gr.Dropdown(choices, value=next(iter(names), None))
+    return gr.Dropdown(choices) if leave else gr.Dropdown(choices, value=value)
 
 
 def _visit(request: gr.Request) -> str:

@@ -233,6 +233,8 @@ def test_an_avatar_speaks_as_a_job(tab: Tab) -> None:
     avatar = tab.site.engine.create_avatar(PORTRAIT, store.place("Ann"), RenderSettings(backend="preview"))
     [offered, *_] = inputs.offered("Bob", "hibari").values()
     assert (offered.value, offered.choices) == ("Ann", [("Ann", "Ann")])
+    refreshed = tab.handlers.refresh("Ann", "hibari")[inputs.speaker.avatar]
+    assert set(refreshed.constructor_args) == {"choices"}  # what is chosen meanwhile stays
     job = tab.job(tab.make("Hello.", source=None, speaker="avatar", avatar="Ann"))
     engine = cast("Engine", tab.site.jobs._engines[0])
     engine.go.release()
