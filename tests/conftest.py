@@ -3,6 +3,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,19 @@ settings.load_profile("steady")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much is tried where there is no end of cases."""
     parser.addoption("--fuzz-examples", type=int, default=80, help="damaged files that are rendered (default: 80)")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let the temporary folder lie in pytest's own, for libraries and for programs, which leave things there.
+
+    Before modules are imported: some look where it is when they are. Its name is short, for sockets in it have some
+    100 letters.
+    """
+    folder = str(session.config._tmp_path_factory.mktemp("t"))  # type: ignore[attr-defined]
+    patch = pytest.MonkeyPatch()
+    session.config.add_cleanup(patch.undo)
+    patch.setenv("TMPDIR", folder)
+    patch.setattr(tempfile, "tempdir", folder)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from musetalk.assets import SAMPLE, VOICE
 from musetalk.utils.arrays import UInt8Array
+from tests.helpers.endpoints import connected
 from tests.helpers.media import decode, tone, write_video, write_wav
 from tests.helpers.programs import HANG_SECONDS, nothing_started_stays
 from tests.helpers.served import BY_THE_APP, Served
@@ -48,15 +49,6 @@ def no_child_left(open_app: Served, request: pytest.FixtureRequest) -> Iterator[
 def client(address: str) -> Iterator[Client]:
     with connected(address) as client:
         yield client
-
-
-@contextmanager
-def connected(address: str, auth: tuple[str, str] | None = None) -> Iterator[Client]:
-    client = Client(address, auth=auth, verbose=False)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def ask(client: Client, endpoint: str, video: Path, voice: Path, settings: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - as Gradio gives it
@@ -97,7 +89,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_event_of_the_page_carries_besides_another_a_handler_that_has_to_wait_its_turn(address: str) -> None:
     """Gradio's page repeats the whole event for such a handler, and two of them wake each other without end."""
-    page = httpx.get(f"{address}config").json()
+    page = httpx.get(f"{address}config", timeout=HANG_SECONDS).json()
     carried: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for handler in page["dependencies"]:
         for widget, event in handler["targets"]:
@@ -227,7 +219,7 @@ def test_nothing_outside_the_jobs_is_served(
     job = jobs_dir / ticket["job"]
 
     def status(path: str) -> int:
-        return httpx.get(f"{address}gradio_api/file={path}").status_code
+        return httpx.get(f"{address}gradio_api/file={path}", timeout=HANG_SECONDS).status_code
 
     assert status(str(job / "thumbnail.jpg")) == 200
     foreign = [
@@ -249,7 +241,8 @@ def test_a_path_on_the_server_is_no_upload(address: str, jobs_dir: Path) -> None
     secret = jobs_dir.parent / "secret.txt"
     secret.write_text("secret")
     file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-    posted = httpx.post(f"{address}gradio_api/call/submit", json={"data": [file, file, None]})
+    asked = {"data": [file, file, None]}
+    posted = httpx.post(f"{address}gradio_api/call/submit", json=asked, timeout=HANG_SECONDS)
     event = posted.json()["event_id"]
     answer = httpx.get(f"{address}gradio_api/call/submit/{event}", timeout=HANG_SECONDS).text
     assert "event: error" in answer
@@ -261,7 +254,7 @@ def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
 ) -> None:
     address = guarded_app.address
     for path in ("config", "gradio_api/info", f"gradio_api/file={still}"):
-        assert httpx.get(address + path).status_code == 401
+        assert httpx.get(address + path, timeout=HANG_SECONDS).status_code == 401
     with (
         connected(address, auth=("ann", "one")) as ann,
         connected(address, auth=("bob", "two")) as bob,
@@ -271,4 +264,4 @@ def test_with_logins_nothing_is_given_away_and_users_see_only_their_own(
             bob.predict(job=ticket["job"], key=ticket["key"], api_name="/status")
         assert follow(ann, ticket)[0]["state"] == "done"
         thumbnail = f"gradio_api/file={guarded_app.jobs_dir / ticket['job'] / 'thumbnail.jpg'}"
-        assert httpx.get(address + thumbnail).status_code == 401
+        assert httpx.get(address + thumbnail, timeout=HANG_SECONDS).status_code == 401

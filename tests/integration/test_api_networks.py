@@ -13,6 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from musetalk.utils.arrays import UInt8Array
+from tests.helpers.endpoints import connected
 from tests.helpers.film import FACE, FILM
 from tests.helpers.media import decode, tone, write_video, write_wav
 from tests.helpers.programs import nothing_started_stays
@@ -31,9 +32,8 @@ def no_child_left(open_app: Served, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture(scope="module")
 def client(open_app: Served) -> Iterator[Client]:
-    client = Client(open_app.address, verbose=False)
-    yield client
-    client.close()
+    with connected(open_app.address) as client:
+        yield client
 
 
 def rendered(client: Client, film: Path, words: Path, backend: str) -> tuple[Path, dict[str, Any]]:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.helpers.media import tone, write_wav
+from tests.helpers.programs import HANG_SECONDS
 from tests.helpers.served import ROOT, served
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -82,10 +83,11 @@ def test_it_has_the_app_and_its_options(musetalk: Musetalk) -> None:
 
 def test_its_page_has_its_style_texts_and_pictures(installed: Path, tmp_path: Path) -> None:
     with served(tmp_path / "jobs", module="musetalk app", packages=installed) as app:
-        page = httpx.get(f"{app.address}config").text
+        page = httpx.get(f"{app.address}config", timeout=HANG_SECONDS).text
         assert "mt-skip" in json.loads(page)["css"]
         assert "lower half of a crop" in page  # a text
         for name in ("bbox_shift_less.jpg", "bbox_shift_more.jpg"):
             path = installed / "musetalk" / "webui" / "assets" / name
             assert str(path) in page
-            assert httpx.get(f"{app.address}gradio_api/file={path}").content == path.read_bytes()
+            shown = httpx.get(f"{app.address}gradio_api/file={path}", timeout=HANG_SECONDS)
+            assert shown.content == path.read_bytes()

@@ -33,8 +33,13 @@ def server(guarded_app: Served) -> Served:
 
 @pytest.fixture(scope="module")
 def cookie(server: Served) -> str:
-    answer = httpx.post(f"{server.address.rstrip('/')}/login", data={"username": "ann", "password": "one"})
+    who = {"username": "ann", "password": "one"}
+    answer = httpx.post(f"{server.address.rstrip('/')}/login", data=who, timeout=HANG_SECONDS)
     return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+
+
+def asked(url: str, headers: dict[str, str]) -> httpx.Response:
+    return httpx.get(url, headers=headers, timeout=HANG_SECONDS)
 
 
 def opened(server: Served, **headers: str) -> ClientConnection:
@@ -99,7 +104,7 @@ def test_hls_is_played_while_its_session_lasts(server: Served, cookie: str, tmp_
         socket.send((tone(20.0) * 20_000).astype("<i2").tobytes())
         video = told_of(socket, "video")
         url = urljoin(server.address, video["address"])
-        assert video["mime"] == (listed := httpx.get(url, headers=headers)).headers["content-type"]
+        assert video["mime"] == (listed := asked(url, headers)).headers["content-type"]
         assert listed.headers["cache-control"] == "no-store"
         login = ["-headers", f"Cookie: {cookie}\r\n"]
         ffmpeg = [get_ffmpeg_exe(), "-v", "error", *login, "-live_start_index", "0", "-i", url, "-t", "2.4", str(out)]
@@ -107,13 +112,13 @@ def test_hls_is_played_while_its_session_lasts(server: Served, cookie: str, tmp_
         assert len(decode(out)) >= 55
         assert np.abs(decode_sound(out)[-8000:]).max() > 0.1
         elsewhere = {**headers, "Origin": "https://elsewhere.example"}
-        asked = [({}, url), (elsewhere, url), (headers, urljoin(url, "99.m4s"))]
-        assert [httpx.get(place, headers=sent).status_code for sent, place in asked] == [401, 403, 404]
+        cases = [({}, url), (elsewhere, url), (headers, urljoin(url, "99.m4s"))]
+        assert [asked(place, sent).status_code for sent, place in cases] == [401, 403, 404]
         second.send(START)
         told_of(second, "waiting")
         socket.close()
         told_of(second, "video")  # which takes its place
-        assert httpx.get(url, headers=headers).status_code == 404
+        assert asked(url, headers).status_code == 404
 
 
 def test_the_example_keeps_a_video_and_a_server_that_ends_ends_its_sessions(avatars_dir: Path, tmp_path: Path) -> None:

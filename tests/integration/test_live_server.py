@@ -18,7 +18,8 @@ from urllib.parse import urljoin
 import httpx
 import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as connect_soon
 from websockets.datastructures import HeadersLike
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -42,6 +43,7 @@ from tests.helpers.served import ROOT
 
 pytestmark = pytest.mark.integration
 WORD = "open sesame"
+connect = partial(connect_soon, open_timeout=HANG_SECONDS)
 Opened: TypeAlias = AbstractContextManager[StreamingSession]
 BEARER = {"Authorization": f"Bearer {WORD}"}
 
@@ -74,7 +76,7 @@ async def told_of(socket: ClientConnection, kind: str, video: bytearray) -> dict
 
 
 async def get(address: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=HANG_SECONDS) as client:
         return await client.get(urljoin(address.replace("ws", "http", 1), path), headers=headers)
 
 
@@ -261,7 +263,10 @@ def test_the_program_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
             said = next(line for line in program.stderr if "serving live speech on" in line)
             port = re.search(r":(\d+)/live", said)
             assert port is not None
-            assert httpx.get(f"http://127.0.0.1:{port[1]}/healthz").json() == {"ok": True, "free_sessions": 4}
+            assert httpx.get(f"http://127.0.0.1:{port[1]}/healthz", timeout=HANG_SECONDS).json() == {
+                "ok": True,
+                "free_sessions": 4,
+            }
             program.send_signal(signal.SIGTERM)
             assert program.wait(HANG_SECONDS) == 0
         finally:

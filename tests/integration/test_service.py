@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -18,6 +19,7 @@ from websockets.sync.client import connect
 
 from musetalk.assets import PORTRAIT, SAMPLE, VOICE
 from musetalk.utils.prometheus import CONTENT_TYPE
+from tests.helpers.endpoints import connected
 from tests.helpers.media import tone, write_wav
 from tests.helpers.metrics import Metrics, read_metrics
 from tests.helpers.programs import HANG_SECONDS
@@ -52,12 +54,11 @@ def test_figures_add_up_through_the_jobs_of_a_program(open_app: Served, tmp_path
     assert asked(open_app, "healthz").text == "ok\n"
     assert asked(open_app, "readyz").json() == {"ready": True, "problems": {}}
     before = scraped(open_app)
-    client = Client(open_app.address, verbose=False)
     plain = tmp_path / "plain.wav"
     write_wav(plain, tone(0.4))
-    ticket = submit(client, PORTRAIT, plain)
-    until(lambda: state(client, ticket)["state"] == "done")
-    client.close()
+    with connected(open_app.address) as client:
+        ticket = submit(client, PORTRAIT, plain)
+        until(lambda: state(client, ticket)["state"] == "done")
     after = scraped(open_app)
 
     def more(name: str, **labels: str) -> float:
@@ -96,9 +97,10 @@ def test_it_ends_in_order_and_loses_nothing(avatars_dir: Path, tmp_path: Path) -
     folder, options = tmp_path / "jobs", ("--avatars-dir", str(avatars_dir), "--drain-seconds", "1000", "--log", "json")
     secret = tmp_path / "anna smith.mp4"
     secret.write_bytes(SAMPLE.read_bytes())
-    with served(folder, *options, module=PACED) as server:
-        client = Client(server.address, verbose=False)
-        running, waiting = (submit(client, secret, VOICE) for _ in range(2))
+    long = write_wav(tmp_path / "long.wav", tone(150, rate=8_000), rate=8_000)  # which is paced for five minutes
+    with served(folder, *options, module=PACED) as server, ExitStack() as asking:
+        client = asking.enter_context(connected(server.address))
+        running, waiting = (submit(client, secret, long) for _ in range(2))
         until(lambda: state(client, running)["state"] == "running")
         live = server.address.replace("http", "ws", 1).rstrip("/") + "/live"
         with connect(live, max_size=None, open_timeout=HANG_SECONDS) as socket:
@@ -124,7 +126,7 @@ def test_it_ends_in_order_and_loses_nothing(avatars_dir: Path, tmp_path: Path) -
                 submit(client, PORTRAIT, VOICE)
             assert refused.value.title == "draining"
             assert scraped(server).by("musetalk_jobs", "state") == {"running": 1, "waiting": 1}
-            client.close()
+            asking.close()
             server.process.send_signal(signal.SIGTERM)
             heard("error")
             with pytest.raises(ConnectionClosed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import urljoin
 import httpx
 import psutil
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from PIL import Image
 
 from musetalk.errors import BackendError, PackageError
@@ -19,6 +20,7 @@ from musetalk.utils.arrays import UInt8Array
 from musetalk.webui.options import ServerOptions
 from musetalk.webui.server import running
 from tests.helpers.command import musetalk
+from tests.helpers.endpoints import connected
 from tests.helpers.media import tone, write_wav
 from tests.helpers.metrics import read_metrics
 from tests.helpers.programs import HANG_SECONDS
@@ -51,13 +53,13 @@ def test_jobs_survive_their_workers_and_stop_one_by_one(small_portrait: UInt8Arr
         told: dict[str, Any] = httpx.get(urljoin(server.address, "readyz"), timeout=HANG_SECONDS).json()
         return told
 
-    with served(tmp_path / "jobs", "--workers", "local:2", "--log", "json") as server:
+    with served(tmp_path / "jobs", "--workers", "local:2", "--log", "json") as server, ExitStack() as asking:
         until(lambda: figures(server, "musetalk_workers") == {"idle": 2, "busy": 0})
         assert ready() == {"ready": True, "problems": {}}
         workers = workers_of(server)
         for worker in workers:
             worker.suspend()
-        client = Client(server.address, verbose=False)
+        client = asking.enter_context(connected(server.address))
         settings = {"backend": "preview", "encoder": {"preset": "ultrafast"}}
         first, second, third = (client.predict(**files, settings=settings, api_name="/submit") for _ in range(3))
         until(lambda: figures(server, "musetalk_workers") == {"idle": 0, "busy": 2})
@@ -68,7 +70,7 @@ def test_jobs_survive_their_workers_and_stop_one_by_one(small_portrait: UInt8Arr
         until(lambda: not any(state(each) in ("queued", "running") for each in (first, second, third)))
         assert [state(each) for each in (first, second, third)] == ["cancelled", "done", "done"]
         until(lambda: figures(server, "musetalk_workers") == {"idle": 2, "busy": 0})
-        client.close()
+        asking.close()
         for worker in workers_of(server):
             worker.terminate()  # which they leave to the server
         assert ready()["ready"]
