@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +81,7 @@ _PRESS_TWICE = """async (selector) => {
   await new Promise((resolve) => setTimeout(resolve, 400));
   document.querySelector(selector)?.click();
 }"""
+_TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PLAY = """async (video) => {
   video.muted = true;
   video.currentTime = 0;
@@ -97,9 +99,12 @@ PLAY = """async (video) => {
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing has, and nothing is given meanwhile: what connects is given one from 32768 on."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_768)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
@@ -113,6 +118,7 @@ def opened(page: gr.Blocks) -> Iterator[str]:
         prevent_thread_lock=True,
         quiet=True,
         ssr_mode=False,
+        _frontend=False,  # else it gives up where the page takes three seconds
     )
     yield str(page.local_url).rstrip("/")
     page.close(verbose=False)
@@ -176,8 +182,8 @@ class Visit:
     def arrived(self) -> Visit:
         """Wait until the page is there, and knows its visitor."""
         expect(self.page.locator("#generate")).to_be_attached()  # an address may show another tab
-        # The server's first answer: the browser has a secret by now, and an addressed job is shown.
-        self.page.wait_for_function("() => localStorage.getItem('musetalk-visitor')")
+        # The server's first answer: the browser has a secret, an addressed job is shown, the address says what is.
+        self.page.wait_for_function("() => localStorage.getItem('musetalk-visitor') && window.musetalkGoing === 0")
         return self
 
     def button(self, name: str) -> Locator:
@@ -280,6 +286,11 @@ class Visit:
     def unfold(self, name: str) -> None:
         self.page.get_by_role("button", name=re.compile(f"^{name}")).click()
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page another size, and wait until it has taken that in: what measures itself does so later."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.evaluate(_TWO_FRAMES)
+
     def choose(self, backend: str) -> None:
         """Choose what paints."""
         self.page.locator(f".mt-picker input[value='{backend}']").check()
@@ -332,8 +343,10 @@ class Visit:
         return dict(self.video.evaluate(PLAY))
 
     def chips(self) -> dict[str, str]:
-        """The report's figures by name."""
-        pairs = self.page.locator("#report .mt-chip").evaluate_all(
+        """The report's figures by name, once it is there."""
+        chips = self.page.locator("#report .mt-chip")
+        expect(chips.first).to_be_visible()
+        pairs = chips.evaluate_all(
             "chips => chips.map(chip => [chip.querySelector('dt').innerText, chip.querySelector('dd').innerText])"
         )
         return dict(pairs)

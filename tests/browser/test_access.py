@@ -113,7 +113,7 @@ def vertical(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def fits(visit: Visit, what: str) -> None:
     """The page fits every screen, from its top, and where it is wide enough its button lies on the first screenful."""
     for width, height in SIZES:
-        visit.page.set_viewport_size({"width": width, "height": height})
+        visit.resize(width, height)
         visit.page.evaluate("scrollTo(0, 0)")
         shown = visit.page.evaluate(TALLEST)
         assert shown, (what, width)
@@ -124,7 +124,7 @@ def fits(visit: Visit, what: str) -> None:
             box = visit.page.locator("#generate").bounding_box()
             assert box is not None
             assert box["y"] + box["height"] <= height, (what, width)
-    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    visit.resize(1280, 900)
 
 
 def test_all_of_it_fits_every_screen_and_axe_finds_nothing_severe(visit: Visit, vertical: tuple[Path, Path]) -> None:
@@ -163,9 +163,9 @@ def test_a_phone_reaches_everything(new_visitor: Callable[..., Visit], server: S
     assert sticking_out(visit) == []
     visit.page.get_by_role("checkbox", name="Enhance faces").uncheck()
     for width in (390, 820):
-        visit.page.set_viewport_size({"width": width, "height": 844})
+        visit.resize(width, 844)
         assert visit.page.evaluate(SQUEEZED) == [], width
-    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.resize(390, 844)
     visit.give(clips.source, clips.voice)
     visit.button("Preview frame").tap()
     expect(visit.speaking).to_be_visible()

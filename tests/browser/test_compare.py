@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,7 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
-from tests.browser.drive import BY_THE_APP, PLAY, Clips, Locator, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, PLAY, APIResponse, Clips, Locator, Page, Route, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
 
@@ -47,8 +49,22 @@ def set_quickly(visit: Visit) -> None:
 
 
 def choose(visit: Visit, *backends: str) -> None:
-    for box in visit.page.locator(".compared input").all():
+    boxes = visit.page.locator(".compared input")
+    expect(boxes.first).to_be_visible()
+    for box in boxes.all():
         box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in map(titled, backends))
+
+
+@contextmanager
+def belated_answers(page: Page) -> Iterator[None]:
+    """Let nothing that the page asks the server for at once be answered before the `with` block ends."""
+    held = list[tuple[Route, APIResponse]]()
+    page.route("**/gradio_api/run/**", lambda route: held.append((route, route.fetch())))
+    yield
+    page.unroute("**/gradio_api/run/**")
+    assert held
+    for route, answer in held:
+        route.fulfill(response=answer)
 
 
 def state(visit: Visit) -> Locator:
@@ -144,7 +160,7 @@ def cut_and_play(visit: Visit) -> None:
 
 
 def look_on_a_phone(visit: Visit) -> None:
-    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.resize(390, 844)
     choices = [visit.page.get_by_label(f"On the {side}").bounding_box() for side in ("left", "right")]
     layouts = visit.page.locator(".mt-pair-layouts").bounding_box()
     assert choices[0] is not None
@@ -173,12 +189,13 @@ def test_two_backends_are_compared_and_a_mouth_is_looked_at_frame_by_frame(
     visit: Visit, short: tuple[Path, Path], jobs_dir: Path
 ) -> None:
     """On what the Dub tab was given, and a screen of 1280 x 720."""
-    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.resize(1280, 720)
     visit.give(*short)  # before the networks are chosen, which take their time for a first frame
     set_quickly(visit)
-    visit.tab("Compare")
+    with belated_answers(visit.page):  # which leave what is chosen meanwhile
+        visit.tab("Compare")
+        choose(visit, "preview")
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()
-    choose(visit, "preview")
     visit.button("Compare").click()
     expect(visit.page.locator(".mt-problem:visible")).to_contain_text("two backends or more")
     choose(visit, "preview", "latentsync-1.5")

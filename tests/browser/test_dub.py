@@ -165,7 +165,7 @@ def watch(visit: Visit) -> None:
     expect(visit.status).to_contain_text(re.compile(r"\d+% of all, (a few|about \d+) "))
     expect(visit.status.locator(".mt-figures")).to_contain_text(re.compile("frame .* of 3,750"))
     for width in (1010, 820):
-        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.resize(width, 900)
         assert visit.page.evaluate(OVERLAPPING_STEPS) == [], width
     expect(visit.status).to_contain_text("voice 2 min 30 s")
     expect(visit.page.locator("#told .mt-told")).to_have_count(0)
@@ -210,7 +210,7 @@ def stop_from_the_list(visit: Visit) -> None:
 
 
 def test_a_long_render_is_watched_left_found_again_and_stopped(visit: Visit, clips: Clips, server: Served) -> None:
-    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.resize(1280, 720)
     job = visit.generate(clips.source, clips.long_voice)
     visit.say("Rendering")
     watch(visit)

@@ -60,7 +60,7 @@ def test_what_no_browser_plays_is_shown_and_what_is_wrong_with_a_voice_is_said(
     assert '"blip.wav" lasts 10 ms, too short to speak with' in visit.problem("voice")
     expect(visit.box("voice").locator(".mt-media")).to_have_attribute("data-state", "empty")
     for width in (390, 820):
-        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.resize(width, 900)
         assert sticking_out(visit) == [], width
     assert others(severe_by_day_and_night(visit)) == set()
     visit.give_voice(clips.voice)  # which mends it
@@ -72,7 +72,7 @@ def test_an_upload_tells_per_cent_and_can_be_cancelled(visit: Visit, clips: Clip
     visit.give_source(clips.source)
     visit.held("source", clips.source.name)
     network = visit.page.context.new_cdp_session(visit.page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}  # bytes a second
     network.send("Network.emulateNetworkConditions", slow)
     large = tmp_path / "large.mp4"
     large.write_bytes(clips.source.read_bytes() + bytes(20_000_000))

@@ -62,6 +62,11 @@ class Heard:
     def kinds(self) -> list[str]:
         return [each["type"] for each in self.events]
 
+    @property
+    def since_interrupted(self) -> list[str]:
+        """The kinds of what came after the last interruption."""
+        return self.kinds[::-1][: self.kinds[::-1].index("interrupted")]
+
 
 def assert_sounding(heard: Heard) -> None:
     """All packets of sound have come, and wherever somebody speaks they hold more than silence."""
@@ -90,9 +95,9 @@ def assert_texts_are_read(stage: Stage) -> None:
     expect(refused).to_be_hidden()
     assert text.input_value().startswith("One\ntwo.")
     page.keyboard.press("Escape")
+    stage.wait(lambda heard: heard.kinds.count("interrupted") == 2)  # the page listens before where a text falters
     stage.says("Listening")
-    assert stage.heard.kinds.count("interrupted") == 2
-    assert "speaking" not in stage.heard.kinds[-stage.heard.kinds[::-1].index("interrupted") :]
+    assert "speaking" not in stage.heard.since_interrupted
 
 
 def _number(payload: bytes, box: bytes, size: int) -> int:
@@ -194,7 +199,7 @@ def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
         spoken = stage.heard.spoken[-1][1]
         page.wait_for_function("after => document.querySelector('#live video').currentTime > after", arg=spoken + 0.5)
         assert_sounding(stage.heard)
-        assert "speaking" not in stage.heard.kinds[stage.heard.kinds.index("interrupted") :]  # nothing more of the file
+        assert "speaking" not in stage.heard.since_interrupted  # nothing more of the file
         assert stage.video.evaluate("video => video.muted") is False
         assert_texts_are_read(stage)
         stage.press("Stop")
@@ -279,7 +284,7 @@ def test_it_is_for_everybody(new_visitor: Callable[..., Visit], server: Served) 
     stage = Stage(new_visitor(server.address)).open()
     stage.visit.unfold("Make an avatar")
     for width, height in ((1280, 900), (390, 844)):
-        stage.visit.page.set_viewport_size({"width": width, "height": height})
+        stage.visit.resize(width, height)
         assert sticking_out(stage.visit) == []
         assert others(severe_by_day_and_night(stage.visit)) == set()
     for name in ("Dub", "Compare", "Presenter", "Live", "Jobs", "Models"):

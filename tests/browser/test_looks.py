@@ -70,7 +70,7 @@ def test_masks_and_an_enhancer_change_the_previewed_frame_and_its_stages(visit: 
     brighter = (enhanced - usual).mean(axis=2)
     assert brighter[clips.left[1] + 40, clips.left[0]] > 30  # the chin, of which the mask shows a part
     np.testing.assert_array_equal(enhanced[:, 400:], usual[:, 400:])
-    visit.page.set_viewport_size({"width": 390, "height": 900})
+    visit.resize(390, 900)
     assert sticking_out(visit) == []
     assert others(severe_by_day_and_night(visit)) == set()
 

@@ -108,7 +108,7 @@ def test_two_visitors_make_a_talk_each(
     assert visit.page.locator("#talk-result video").evaluate(PLAY)["sound"] > 0
     assert [stored(jobs_dir, job, "job.json")["title"] for job in jobs] == ["Apples", "Bananas"]
     assert others(severe(visit)) == set()
-    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.resize(390, 844)
     assert sticking_out(visit) == []
 
     visit.page.reload()

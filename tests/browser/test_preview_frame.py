@@ -140,7 +140,7 @@ def held_at_a_quarter(visit: Visit, held: Held) -> Locator:
 
 def for_everybody(visit: Visit) -> None:
     for width in (390, 1280):
-        visit.page.set_viewport_size({"width": width, "height": 800})
+        visit.resize(width, 800)
         assert sticking_out(visit) == [], width
     assert others(severe_by_day_and_night(visit)) == set()
 

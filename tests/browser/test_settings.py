@@ -21,7 +21,7 @@ def test_the_keyboard_leads_past_inputs_and_backends_and_soon_to_what_starts(vis
     page.keyboard.press("Tab")
     expect(skip).to_be_focused()
     for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 844})
+        visit.resize(width, 844)
         skip.focus()
         reached = [page.evaluate(FOCUSED)]
         while "Generate" not in reached and len(reached) < 25:

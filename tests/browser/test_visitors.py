@@ -138,7 +138,7 @@ def test_with_logins_nothing_is_shown_before_and_only_ones_own_after(
 
 def log_in(visit: Visit, name: str, password: str) -> None:
     visit.page.goto(visit.address)
-    visit.page.get_by_label("username").fill(name)
-    visit.page.get_by_label("password").fill(password)
+    visit.fill(visit.page.get_by_label("username"), name)
+    visit.fill(visit.page.get_by_label("password"), password)
     visit.button("Login").click()
     visit.arrived()
