@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from musetalk.cli.options import LogAs, log_as
-from musetalk.webui.options import ServerOptions
+from musetalk.webui.options import ServerOptions, uploads_folder
 from musetalk.weights.hub import check_endpoint
 
 # Of each of the server's options, which say their types and defaults themselves; in the order of --help.
@@ -109,6 +109,7 @@ def _is_many(name: str) -> bool:
 def serve_app(options: ServerOptions, *, log: LogAs = None) -> None:
     """Serve the browser app until it is asked to end."""
     check_endpoint()
+    uploads_folder(options.jobs_dir)
     from musetalk.webui.server import serve  # noqa: PLC0415 - loads the engine
 
     if log is not None:

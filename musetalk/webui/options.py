@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +61,15 @@ class ServerOptions:
     metrics_token: str = ""
     workers: str = "local:0"
     max_queue: int | None = None
+
+
+def uploads_folder(jobs_dir: Path) -> Path:
+    """Return a folder of our own for Gradio's files: its default is shared with every other app on the machine.
+
+    Called before Gradio is imported, too, which else makes a folder in its default one that may be another user's.
+
+    Args:
+        jobs_dir: Where jobs are kept; the folder lies beside.
+    """
+    folder = os.environ.setdefault("GRADIO_TEMP_DIR", str(jobs_dir.resolve().with_name(f"{jobs_dir.name}-uploads")))
+    return Path(folder)

@@ -44,7 +44,7 @@ from musetalk.webui.monitoring.metrics import Metrics
 from musetalk.webui.monitoring.readiness import Readiness
 from musetalk.webui.monitoring.routes import Monitoring, add_monitoring_routes
 from musetalk.webui.offer import add_offer_route
-from musetalk.webui.options import ServerOptions
+from musetalk.webui.options import ServerOptions, uploads_folder
 from musetalk.webui.page import build_page
 from musetalk.webui.shutdown import EndSignals, drain
 from musetalk.webui.site import Site
@@ -131,7 +131,7 @@ def _running(options: ServerOptions) -> Iterator[RunningApp]:
     jobs = JobService(
         [rendering], kept, compare=comparing, named=titled, costs=costs, avatars=store, room=room, slots=workers
     )
-    uploads = Uploads(_uploads_folder(options.jobs_dir), max_bytes)
+    uploads = Uploads(uploads_folder(options.jobs_dir), max_bytes)
     # Served where they are: Gradio would else copy each result to its own folder before it is shown.
     gr.set_static_paths([kept.root, FOLDER])
     access = Access(options)
@@ -196,12 +196,6 @@ def _launch(page: gr.Blocks, options: ServerOptions, logins: list[tuple[str, str
         _frontend=False,
     )
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = _LOOK_SECONDS
-
-
-def _uploads_folder(jobs_dir: Path) -> Path:
-    """Return a folder of our own for Gradio's files: its default is shared with every other app on the machine."""
-    folder = os.environ.setdefault("GRADIO_TEMP_DIR", str(jobs_dir.resolve().with_name(f"{jobs_dir.name}-uploads")))
-    return Path(folder)
 
 
 def _login(entry: str) -> tuple[str, str]:

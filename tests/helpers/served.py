@@ -48,6 +48,8 @@ def served(
 ) -> Iterator[Served]:
     """Run the app on a free port of this machine while the `with` block runs; everything of it is gone afterwards.
 
+    It leaves nothing in the temporary folder, unless it is killed.
+
     Args:
         jobs_dir: Where it keeps jobs.
         options: Of its command line; it waits for nothing that runs when it is ended, unless they say so.
@@ -57,7 +59,10 @@ def served(
     """
     command = [sys.executable, "-m", *module.split(), "--host", "127.0.0.1", "--jobs-dir", str(jobs_dir)]
     command += ["--drain-seconds", "0", *options]
+    temporary = jobs_dir.parent / "temporary"
+    temporary.mkdir(exist_ok=True)
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(packages)}
+    environment["TMPDIR"] = str(temporary)
     process = subprocess.Popen(
         command, cwd=jobs_dir.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -76,6 +81,8 @@ def served(
         process.stderr.close()
         _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
         assert not alive
+    left = [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_")]  # PyTorch's own
+    assert end_with == signal.SIGKILL or left == []
 
 
 def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None], log: list[str]) -> None:
