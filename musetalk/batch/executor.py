@@ -145,6 +145,7 @@ class SpeakTask(Task):
         voice: What it speaks.
         out: The file to make.
         settings: What it should look like.
+        resume: Whether to begin anew, and how parts are made; None: as usual.
     """
 
     avatar: Path
@@ -152,6 +153,7 @@ class SpeakTask(Task):
     voice: Path
     out: Path
     settings: RenderSettings
+    resume: ResumeOptions | None = field(default=None, kw_only=True)
 
     def run(self, engine: Engine, on_progress: ProgressCallback, cancel: CancelToken) -> RenderReport:
         """Do it."""
@@ -161,7 +163,7 @@ class SpeakTask(Task):
         if avatar.id != self.avatar_id:
             raise AvatarError(f"the avatar {avatar.name} was made anew meanwhile", "render once more")
         request = RenderRequest.of_avatar(avatar, self.voice, self.settings)
-        return engine.make(request, self.out, on_progress=on_progress, cancel=cancel)
+        return engine.make(request, self.out, resume=self.resume, on_progress=on_progress, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True)

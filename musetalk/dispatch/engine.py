@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from musetalk.backends.automatic import BackendChoice
@@ -81,8 +82,9 @@ class WorkersEngine:
 def _task_of(request: RenderRequest, out: Path, resume: ResumeOptions | None, *, pictures: bool) -> Task:
     """Return what a worker does for a request."""
     voice, out, settings, avatar = request.voice.absolute(), out.absolute(), request.settings, request.avatar
-    if avatar is not None:
-        folder = avatar.folder.absolute()
-        return SpeakTask("", folder, avatar.id, voice, out, settings, pictures=pictures, logged=logged_job())
-    video = request.video.absolute()
-    return RenderTask("", video, voice, out, settings, resume=resume, pictures=pictures, logged=logged_job())
+    task: RenderTask | SpeakTask
+    if avatar is None:
+        task = RenderTask("", request.video.absolute(), voice, out, settings, resume=resume)
+    else:
+        task = SpeakTask("", avatar.folder.absolute(), avatar.id, voice, out, settings, resume=resume)
+    return replace(task, pictures=pictures, logged=logged_job())
