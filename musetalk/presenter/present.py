@@ -62,10 +62,8 @@ def present(
             and `allow_static` is set, a still with sound is made instead, and the report says so.
     """
     options, cancel = options or TalkOptions(), cancel or CancelToken()
-    values = options.values
-    asked = _request(source, options.recording or Path(), values)
-    settings = asked.settings
-    srt, vtt = caption_files(out)
+    asked = _request(source, options.recording or Path(), options.values)
+    settings, (srt, vtt) = asked.settings, caption_files(out)
     uses = engine.files(asked, out) + (beside or FileUses())
     check_output(out, uses.writing(srt, "the captions").writing(vtt, "the captions"), settings.output)
     notes = check_script(script, all_shown=options.burn_captions)
@@ -77,7 +75,7 @@ def present(
         spoken = speak(script, options, settings.limits, place, folder, on_progress=tell, cancel=cancel)
         talk = spoken.talk
         files = write_talk_files(options.drawn(talk), folder)
-        request = _request(source, spoken.sound, merge_settings(values, files.settings))
+        request = _request(source, spoken.sound, merge_settings(options.values, files.settings))
         made, static, report = folder / f"talk{out.suffix.lower()}", "", None
         try:
             resume = ResumeOptions(beside=out)
