@@ -16,7 +16,7 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
-from tests.browser.drive import BY_THE_APP, PLAY, APIResponse, Clips, Locator, Page, Route, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, PLAY, Clips, Locator, Page, Route, Visit, expect, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
 
@@ -58,13 +58,13 @@ def choose(visit: Visit, *backends: str) -> None:
 @contextmanager
 def belated_answers(page: Page) -> Iterator[None]:
     """Let nothing that the page asks the server for at once be answered before the `with` block ends."""
-    held = list[tuple[Route, APIResponse]]()
-    page.route("**/gradio_api/run/**", lambda route: held.append((route, route.fetch())))
+    held = list[Route]()
+    page.route("**/gradio_api/run/**", held.append)
     yield
-    page.unroute("**/gradio_api/run/**")
     assert held
-    for route, answer in held:
-        route.fulfill(response=answer)
+    for route in held:  # to which more are added while these go on
+        route.continue_()
+    page.unroute("**/gradio_api/run/**")
 
 
 def state(visit: Visit) -> Locator:
