@@ -59,7 +59,11 @@ def choose(visit: Visit, *backends: str) -> None:
 def belated_answers(page: Page) -> Iterator[None]:
     """Let nothing that the page asks the server for at once be answered before the `with` block ends."""
     held = list[Route]()
-    page.route("**/gradio_api/run/**", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/gradio_api/run/**", hold)
     yield
     assert held
     for route in held:  # to which more are added while these go on
