@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import dist
 
 import cv2
@@ -113,7 +114,7 @@ class _Upright:
     """Faces that stand upright, by cascades, which take no others for such; nothing where OpenCV lacks them."""
 
     def __init__(self) -> None:
-        self._detector: FaceDetector | None = HaarDetector(DetectorSettings())
+        self._detector: FaceDetector | None = _cascades()
 
     def score(self, frame: UInt8Array) -> float:
         """Of the best face; 0: there is none."""
@@ -124,6 +125,12 @@ class _Upright:
         except PackageError:
             self._detector = None  # an OpenCV without cascades; other detectors do without
             return 0.0
+
+
+@cache
+def _cascades() -> HaarDetector:
+    """Return the detector that tells which way is up: to read its cascades takes longer than to look with them."""
+    return HaarDetector(DetectorSettings())
 
 
 def _turned(frames: Sequence[UInt8Array], detector: FaceDetector, has_time: Callable[[], bool]) -> Absence | None:
