@@ -85,14 +85,26 @@ def _installed_fonts() -> tuple[Path, ...]:
 
 
 def _missing(text: str, file: Path | None) -> str:
+    return "".join(letter for letter in dict.fromkeys(text) if not letter.isspace() and not _has(file, letter))
+
+
+@lru_cache(maxsize=8192)
+def _has(file: Path | None, letter: str) -> bool:
+    looked_at = _look_at(file)
+    if looked_at is None:
+        return False
+    font, nothing = looked_at
+    return bytes(font.getmask(letter)) != nothing
+
+
+@lru_cache(maxsize=8)
+def _look_at(file: Path | None) -> tuple[Font, bytes] | None:
+    """Return a font, and what it draws where it has no letter; None: it is no font that can be read."""
     try:
         font = _font(file, _LOOKED_AT)
-    except OSError:  # it is no font that can be read, and has none of them
-        return "".join(dict.fromkeys(text))
-    nothing = bytes(font.getmask(_NO_LETTER))
-    return "".join(
-        letter for letter in dict.fromkeys(text) if not letter.isspace() and bytes(font.getmask(letter)) == nothing
-    )
+    except OSError:
+        return None
+    return font, bytes(font.getmask(_NO_LETTER))
 
 
 def _font(file: Path | None, height: float) -> Font:
