@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from musetalk.errors import OutputError
 from musetalk.media.probe import probe_source
+from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken
 from musetalk.resume import part_folder
 from musetalk.resume.identity import Identity, identity_of
@@ -43,11 +44,9 @@ def test_the_key_is_of_what_files_hold_and_of_nothing_that_is_not_seen(clip: Pat
         settings = RenderSettings.parse({"backend": "preview", **values})
         identity = identity_of(
             source,
-            spoken,
+            RenderRequest(clip, spoken, settings),
             tmp_path / out,
-            settings,
             weights=tmp_path.glob("*.pth"),
-            avatar="",
             part_frames=250,
             threads=threads,
             cancel=CancelToken(),
@@ -78,11 +77,9 @@ def test_weights_count_by_their_recorded_digest_until_they_are_changed(clip: Pat
     def told() -> str:
         found = identity_of(
             source,
-            voice,
+            RenderRequest(clip, voice, settings),
             tmp_path / "out.mp4",
-            settings,
             weights=[weights],
-            avatar="",
             part_frames=250,
             threads=1,
             cancel=CancelToken(),
