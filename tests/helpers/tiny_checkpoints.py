@@ -1,8 +1,8 @@
 """Small checkpoints with filled weights, in the places and the formats of the published ones.
 
 `python -m tests.helpers.tiny_checkpoints DIR [PART...]` writes them. Networks are as narrow as their loaders allow;
-those whose shapes are fixed (face parsing, S3FD, the encoder of Whisper-tiny, GFPGAN) are as large as published. Their
-values follow from their names (see `tests/golden/fill.py`), so they are the same everywhere, and mean nothing.
+those whose shapes are fixed (S3FD, the encoder of Whisper-tiny, GFPGAN) are as large as published. Their values
+follow from their names (see `tests/golden/fill.py`), so they are the same everywhere, and mean nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from musetalk.weights.lock import entry_of, record
 from tests.golden.fill import fill_state_dict, shapes_of
 
 SEED = 20
+PARSING_WIDTH = 8
 UNET, VAE = dict(tiny_musetalk.UNET), dict(tiny_latent.VAE)
 TAESD = {
     "_class_name": "AutoencoderTiny",
@@ -117,8 +118,8 @@ def write_unet3d(folder: Path, *, wrapped: bool) -> None:
 
 
 def write_parsing(folder: Path) -> None:
-    """Face parsing."""
-    torch.save(_filled(BiSeNet), folder / "79999_iter.pth")
+    """Face parsing, an eighth as wide as published."""
+    torch.save(_filled(lambda: BiSeNet(PARSING_WIDTH)), folder / "79999_iter.pth")
 
 
 def write_s3fd(folder: Path) -> None:

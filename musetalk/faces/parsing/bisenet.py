@@ -8,6 +8,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 LABELS = 19
+WIDTH = 64  # channels of the first layer as published; the deepest one has eight times as many
+FIRST = "cp.resnet.conv1.weight"  # [width, 3, 7, 7]: says how wide the rest is
 
 
 class BasicBlock(nn.Module):
@@ -33,17 +35,17 @@ class BasicBlock(nn.Module):
 class ResNet18(nn.Module):
     """ResNet-18 without its classifier."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = _conv(3, 64, 7, stride=2)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = _layer(64, 64, 1)
-        self.layer2 = _layer(64, 128, 2)
-        self.layer3 = _layer(128, 256, 2)
-        self.layer4 = _layer(256, 512, 2)
+        self.conv1 = _conv(3, width, 7, stride=2)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = _layer(width, width, 1)
+        self.layer2 = _layer(width, 2 * width, 2)
+        self.layer3 = _layer(2 * width, 4 * width, 2)
+        self.layer4 = _layer(4 * width, 8 * width, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, 3, H, W] to features at strides 8, 16 and 32: 128, 256 and 512 channels."""
+        """[B, 3, H, W] to features at strides 8, 16 and 32: 2, 4 and 8 times `width` channels."""
         x = functional.relu_(self.bn1(self.conv1(x)))
         x = self.layer1(functional.max_pool2d(x, 3, stride=2, padding=1))
         stride8 = self.layer2(x)
@@ -82,17 +84,18 @@ class AttentionRefinement(nn.Module):
 class ContextPath(nn.Module):
     """Features that know the whole picture, brought back to strides 8 and 16."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.resnet = ResNet18()
-        self.arm16 = AttentionRefinement(256, 128)
-        self.arm32 = AttentionRefinement(512, 128)
-        self.conv_head32 = ConvNormRelu(128, 128, 3)
-        self.conv_head16 = ConvNormRelu(128, 128, 3)
-        self.conv_avg = ConvNormRelu(512, 128, 1)
+        context = 2 * width
+        self.resnet = ResNet18(width)
+        self.arm16 = AttentionRefinement(4 * width, context)
+        self.arm32 = AttentionRefinement(8 * width, context)
+        self.conv_head32 = ConvNormRelu(context, context, 3)
+        self.conv_head16 = ConvNormRelu(context, context, 3)
+        self.conv_avg = ConvNormRelu(8 * width, context, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, 3, H, W] to ResNet's features at stride 8, and context at strides 8 and 16: 128 channels each."""
+        """[B, 3, H, W] to ResNet's features at stride 8, and context at strides 8 and 16: 2 `width` channels each."""
         stride8, stride16, stride32 = self.resnet(x)
         coarse = self.arm32(stride32) + self.conv_avg(_mean(stride32))
         context16 = self.conv_head32(_nearest(coarse, stride16))
@@ -103,14 +106,14 @@ class ContextPath(nn.Module):
 class FeatureFusion(nn.Module):
     """Joins detail and context, and strengthens the channels that the whole picture asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.convblk = ConvNormRelu(256, 256, 1)
-        self.conv1 = _conv(256, 64, 1)
-        self.conv2 = _conv(64, 256, 1)
+        self.convblk = ConvNormRelu(4 * width, 4 * width, 1)
+        self.conv1 = _conv(4 * width, width, 1)
+        self.conv2 = _conv(width, 4 * width, 1)
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
-        """Return two of [B, 128, h, w] to [B, 256, h, w]."""
+        """Return two of [B, 2 width, h, w] joined: [B, 4 width, h, w]."""
         joined = self.convblk(torch.cat([detail, context], dim=1))
         weights = torch.sigmoid(self.conv2(functional.relu_(self.conv1(_mean(joined)))))
         return torch.addcmul(joined, joined, weights)
@@ -131,15 +134,19 @@ class LabelHead(nn.Module):
 
 
 class BiSeNet(nn.Module):
-    """BiSeNet (Yu et al. 2018) whose spatial path is ResNet's own features at stride 8."""
+    """BiSeNet (Yu et al. 2018) whose spatial path is ResNet's own features at stride 8.
 
-    def __init__(self) -> None:
+    Args:
+        width: Channels of the first layer, which all others are multiples of.
+    """
+
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.cp = ContextPath()
-        self.ffm = FeatureFusion()
-        self.conv_out = LabelHead(256, 256)
-        self.conv_out16 = LabelHead(128, 64)
-        self.conv_out32 = LabelHead(128, 64)
+        self.cp = ContextPath(width)
+        self.ffm = FeatureFusion(width)
+        self.conv_out = LabelHead(4 * width, 4 * width)
+        self.conv_out16 = LabelHead(2 * width, width)
+        self.conv_out32 = LabelHead(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Label every pixel.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musetalk.faces.parsing.bisenet import BiSeNet, fold_norms
+from musetalk.faces.parsing.bisenet import FIRST, WIDTH, BiSeNet, fold_norms
 from musetalk.faces.parsing.labels import LABEL_SIDE
 from musetalk.runtime.checkpoint import fill, load_state_dict
 from musetalk.runtime.stop_points import with_stop_points
@@ -94,6 +94,13 @@ def _scaled(crop: UInt8Array) -> Tensor:
     return functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)
 
 
+def _width(state: Mapping[str, Tensor]) -> int:
+    """Return how wide the network of a file is: as published, or narrower; what is neither, filling it refuses."""
+    first = state.get(FIRST)
+    width = first.shape[0] if first is not None and first.ndim else WIDTH
+    return width if 0 < width < WIDTH else WIDTH
+
+
 def load_parser(path: Path, device: torch.device | str) -> BiSeNetParser:
     """Load the parser, in float32 whatever the file holds.
 
@@ -105,8 +112,8 @@ def load_parser(path: Path, device: torch.device | str) -> BiSeNetParser:
         BackendError: The file is missing, damaged, or another network's.
     """
     place, source = torch.device(device), preferred(path)
-    network = BiSeNet()
     state = load_state_dict(source)
+    network = BiSeNet(_width(state))
     counters = {name for name in network.state_dict() if name.endswith(".num_batches_tracked")}
     fill(network, state, source, optional=counters)  # files of old releases have no counters, and nothing reads them
     network.eval().requires_grad_(False)

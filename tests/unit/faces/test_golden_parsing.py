@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from musetalk.errors import CheckpointError
-from musetalk.faces.parsing.bisenet import BiSeNet, fold_norms
+from musetalk.faces.parsing.bisenet import FIRST, BiSeNet, fold_norms
 from musetalk.faces.parsing.labels import FaceLabel, jaw_mask, neck_mask, raw_mask
 from musetalk.faces.parsing.parser import BiSeNetParser, load_parser
 from musetalk.utils.arrays import UInt8Array
@@ -135,6 +135,27 @@ def test_checkpoints_without_statistics_are_refused(weights: dict[str, Tensor], 
     path = tmp_path / "part.pth"
     torch.save({name: value for name, value in weights.items() if name != "cp.resnet.bn1.running_var"}, path)
     with raises_kind(CheckpointError, path=path, tensors=("cp.resnet.bn1.running_var",)):
+        load_parser(path, "cpu")
+
+
+@pytest.mark.parametrize("width", [8, 63])
+def test_narrower_networks_are_loaded_as_wide_as_their_files(width: int, tmp_path: Path) -> None:
+    torch.manual_seed(width)
+    network = BiSeNet(width).eval()
+    torch.save(network.state_dict(), tmp_path / "narrow.pth")
+    crops = np.random.default_rng(6).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    labels = load_parser(tmp_path / "narrow.pth", "cpu").labels(list(crops))
+    expected = BiSeNetParser(network, device=CPU).labels(list(crops))
+    assert np.mean(labels == expected) > 0.999  # norms are folded: rounding
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 7, 7), (65, 3, 7, 7), (10**6, 1), ()])
+def test_what_is_no_narrower_network_is_refused(
+    weights: dict[str, Tensor], shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({**weights, FIRST: torch.zeros(shape)}, path)
+    with raises_kind(CheckpointError, path=path, tensors=(FIRST,)):
         load_parser(path, "cpu")
 
 
