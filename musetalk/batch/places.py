@@ -14,10 +14,11 @@ from musetalk.batch.in_process import InProcess
 from musetalk.batch.pool import ProcessPool
 from musetalk.errors import SettingsError
 from musetalk.utils.cores import share_threads, usable_cores
+from musetalk.utils.files import readable
 from musetalk.utils.units import counted
 
 HERE = "local:0"
-_OPTION = r"(?:cpus|wait)=[1-9]\d{0,3}"
+_OPTION = r"(?:cpus|wait)=[1-9][0-9]{0,3}"
 _RAY = re.compile(rf"(ray:auto|ray://[^\s/?]+)(?:\?({_OPTION}(?:&{_OPTION})*))?")
 _LOCAL = re.compile(r"local:(\d{1,4})")
 
@@ -49,9 +50,18 @@ def check_place(on: str) -> None:
     Raises:
         SettingsError: There is not.
     """
-    if not _LOCAL.fullmatch(on) and not _RAY.fullmatch(on):
-        remedy = "give local:N, N worker processes of this machine; ray:auto or ray://HOST:PORT, a cluster"
-        raise SettingsError(f'"{on}" is no place to render on', remedy)
+    cluster = _RAY.fullmatch(on)
+    names = [] if cluster is None else [name for name, _ in _options(cluster)]
+    if (cluster is None and not _LOCAL.fullmatch(on)) or len(set(names)) < len(names):
+        options = "a cluster, with ?cpus=N, ?wait=MINUTES or ?cpus=N&wait=MINUTES behind it (1 to 9999)"
+        remedy = f"give local:N, N worker processes of this machine; ray:auto or ray://HOST:PORT, {options}"
+        raise SettingsError(f'"{readable(on)}" is no place to render on', remedy)
+
+
+def _options(cluster: re.Match[str]) -> list[tuple[str, int]]:
+    """Return what is said behind a cluster, in order."""
+    said = (each.partition("=") for each in (cluster[2] or "").split("&") if each)
+    return [(name, int(value)) for name, _, value in said]
 
 
 def describe_place(on: str) -> str:
@@ -106,9 +116,9 @@ def _executor(on: str, engine: Engine, again: float | None) -> InProcess | Proce
     if cluster is None:
         count = int(on.partition(":")[2])
         return InProcess(engine) if count == 0 else ProcessPool(count, render_engine)
-    options = dict(each.split("=") for each in (cluster[2] or "").split("&") if each)
+    options = dict(_options(cluster))
     waiting = Waiting(at_first=again is not None)
     if "wait" in options:
-        seconds = 60.0 * int(options["wait"])
+        seconds = 60.0 * options["wait"]
         waiting = Waiting(seconds, seconds, at_first=True)
-    return RayPool(render_engine_alike(), cpus=int(options.get("cpus", CPUS)), waiting=waiting, again=again)
+    return RayPool(render_engine_alike(), cpus=options.get("cpus", CPUS), waiting=waiting, again=again)

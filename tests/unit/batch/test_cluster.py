@@ -45,7 +45,18 @@ def test_places_are_known(on: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "on", ["local:", "ray", "ray:", "ray://", "ray:auto?cpus=0", "ray:auto?wait=", "ray://head:1?gpus=2", "head:6379"]
+    "on",
+    [
+        "local:",
+        "ray",
+        "ray:",
+        "ray://",
+        "ray:auto?cpus=0",
+        "ray:auto?wait=",
+        "ray:auto?wait=5&cpus=1&wait=6",
+        "ray://head:1?gpus=2",
+        "head:6379",
+    ],
 )
 def test_what_is_no_place_is_refused(on: str) -> None:
     with pytest.raises(SettingsError, match="ray://HOST:PORT"):
