@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from importlib import metadata
@@ -255,26 +256,25 @@ def _listed_children(own: int) -> list[psutil.Process]:
     kernel (`shrink_dcache_parent`): for milliseconds, and for seconds where the thread has to wait for a core.
     """
     found: list[psutil.Process] = []
-    tasks = Path(f"/proc/{own}/task")
     try:
-        for task in os.listdir(tasks):  # noqa: PTH208 - `iterdir` is lazy in some versions, and raises later
-            todo = _listed(own, int(task))
-            while todo:
-                child = todo.pop()
-                found.append(psutil.Process(child))
-                todo += _listed(child, child)
-    except (OSError, psutil.Error):
-        return found  # a thread or a child has ended
+        tasks = os.listdir(f"/proc/{own}/task")  # noqa: PTH208 - `iterdir` is lazy in some versions, and raises later
+    except OSError:
+        return found
+    todo = [child for task in tasks for child in _listed(own, int(task))]
+    while todo:
+        child = todo.pop()
+        with suppress(psutil.Error):
+            found.append(psutil.Process(child))
+            todo += _listed(child, child)
     return found
 
 
 def _listed(pid: int, thread: int) -> list[int]:
-    """Return the children that a thread of a process has started.
-
-    Raises:
-        OSError: It has ended.
-    """
-    return [int(child) for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()]
+    """Return the children that a thread of a process has started; none, once it has ended."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _resident_child(child: psutil.Process, program: str) -> int:
