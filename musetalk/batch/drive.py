@@ -375,10 +375,8 @@ class Driver:
         work = course.work
         about = {"attempts": course.tries.attempts, "seconds": round(course.seconds, 3), "worker": worker}
         try:
-            self._staging.check_held()
-            made = self._staging.place(work)
             told = report.chosen(work.choice)
-            results = publish_rows(work, made, self._ledger, told, about, reports=self._rules.reports)
+            results = publish_rows(work, self._staging, self._ledger, told, about, reports=self._rules.reports)
         except (MediaError, OutputError, StorageError) as error:
             self._fail(course, step, worker, error.kind, str(error))
             return

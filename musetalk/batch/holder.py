@@ -10,11 +10,13 @@ from pathlib import Path
 
 import psutil
 
+from musetalk.utils.files import readable
 from musetalk.utils.plain_json import read_plain_json
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")  # containers of one machine have other ones, in which the same number is another
 _SAME_START_SECONDS = 1.0
+_MOST_PROCESSES, _MOST_SECONDS = 2**31, 1e12  # that a process, and its beginning, can have
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Holder:
             TypeError: The same.
         """
         found = cls(**read_plain_json(text))
-        if type(found.pid) is not int or found.pid < 1 or not isinstance(found.started, int | float):
+        named = isinstance(found.host, str) and isinstance(found.machine, str)
+        numbered = type(found.pid) is int and 0 < found.pid < _MOST_PROCESSES
+        if not named or not numbered or not abs(found.started) < _MOST_SECONDS:
             raise ValueError("it names no process")
         return found
 
@@ -67,7 +71,7 @@ class Holder:
     @property
     def described(self) -> str:
         """It, in words."""
-        return f"process {self.pid} on {self.host}"
+        return f"process {self.pid} on {readable(self.host)}"
 
 
 def _machine() -> str:

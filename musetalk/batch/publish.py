@@ -20,7 +20,7 @@ from musetalk.batch.outcome import STORED, RowResult, facts_of
 from musetalk.batch.rows import Row
 from musetalk.batch.watch import Clock
 from musetalk.batch.works import Work
-from musetalk.errors import ManifestError, MediaError, StorageError, StorageUnreachableError, write_error
+from musetalk.errors import LedgerError, ManifestError, MediaError, StorageError, StorageUnreachableError, write_error
 from musetalk.pipeline.report import RenderReport, as_json, save_json
 from musetalk.progress import noop
 from musetalk.settings import RenderSettings
@@ -69,11 +69,12 @@ class Staging:
         return cls(None if ledger is None else ledger.with_name(name))
 
     @contextmanager
-    def held(self, ask: Callable[[Callable[[], None]], None]) -> Iterator[str]:
+    def held(self, ask: Callable[[Callable[[], None]], None], wait: Callable[[float], None]) -> Iterator[str]:
         """Let no other driver write there while the `with` block runs, where it is a store.
 
         Args:
             ask: See `leased`.
+            wait: The same.
 
         Yields:
             What the user should know of that; empty: nothing.
@@ -85,7 +86,7 @@ class Staging:
         if self.lease is None:
             yield ""
             return
-        with leased(self.lease, ask):
+        with leased(self.lease, ask, wait):
             yield self.lease.notice
 
     def check_held(self) -> None:
@@ -143,7 +144,7 @@ class Staging:
 
     def clear(self, work: Work) -> None:
         """Remove what was made of a render, and the folder itself with the last one."""
-        if self.folder is not None:
+        if self.folder is not None and self._may_remove():
             _remove(self._folder_of(work, self.folder))
         if isinstance(self.folder, Path):
             with suppress(OSError):
@@ -151,8 +152,17 @@ class Staging:
 
     def remove(self) -> None:
         """Remove what is left of renders that nobody asks for any more."""
-        if self.folder is not None:
+        if self.folder is not None and self._may_remove():
             _remove(self.folder)
+
+    def _may_remove(self) -> bool:
+        """Whether what lies there is this driver's: another one makes the same in a folder of the same name."""
+        try:
+            self.check_held()
+        except (LedgerError, StorageError) as error:
+            _log.warning("what is left below %s is not removed (%s)", self.folder, error)
+            return False
+        return True
 
     @staticmethod
     def _folder_of(work: Work, folder: Location) -> Location:
@@ -203,13 +213,13 @@ def publish(made: Location, output: Location, *, move: bool = False) -> dict[str
 
 
 def publish_rows(
-    work: Work, made: Location, ledger: Ledger, report: RenderReport, about: Mapping[str, Any], *, reports: bool
+    work: Work, staging: Staging, ledger: Ledger, report: RenderReport, about: Mapping[str, Any], *, reports: bool
 ) -> list[RowResult]:
     """Give what was made the names of all rows that asked for it, and write down that they are done.
 
     Args:
         work: The render.
-        made: Its file, or the object.
+        staging: Where it was made.
         ledger: Of the batch.
         report: Of the render.
         about: Further attributes of the results.
@@ -218,7 +228,7 @@ def publish_rows(
     Raises:
         OutputError: One of them cannot be written.
         MediaError: An input is another one by now, so that nobody knows what was rendered; nothing got a name.
-        LedgerError: Another driver has taken over; nothing got a name.
+        LedgerError: Another driver has taken over; nothing got a name from then on.
         StorageError: A store says no, or cannot be reached.
     """
     changed = next((each.path for each in work.inputs if each.changed()), None)
@@ -226,14 +236,19 @@ def publish_rows(
         what = "source" if changed == work.first.source else "voice"
         problem, remedy = f"its {what} was changed while it was rendered", "--resume renders it as it is now"
         raise MediaError(problem, remedy, path=changed if isinstance(changed, Path) else None)
+    made = staging.place(work)
     size, digest = _measured(made)
     ledger.check_held()
-    stored = {row.output: publish(made, row.output, move=row is work.first) for row in (*work.rows[1:], work.first)}
+    stored = {}
+    for row in (*work.rows[1:], work.first):
+        staging.check_held()  # before each: a store's copies of many rows may take minutes
+        stored[row.output] = publish(made, row.output, move=row is work.first)
     said = {**about, "key": work.key, "size": size, "digest": digest}
     done = RowResult.of(work.first, "done", **said, facts=facts_of(report), report=report)
     results = [done.for_row(row, "done" if row is work.first else "duplicate", stored[row.output]) for row in work.rows]
     for result, row in zip(results, work.rows, strict=True):
         if reports:
+            staging.check_held()
             save_row(result, row, ledger)
     ledger.put(entry_of(result, row, ledger) for result, row in zip(results, work.rows, strict=True))
     return results

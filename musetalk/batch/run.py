@@ -77,7 +77,11 @@ def run_batch(
     place.check_apart(rows)
     token = CancelToken(cancel)
     with ExitStack() as stack:
-        taken = stack.enter_context(place.held(lambda question: options.retries.ask(question, token.check)))
+        held = place.held(
+            lambda question: options.retries.ask(question, token.check),
+            lambda seconds: options.clock.pause(seconds, token.check),
+        )
+        taken = stack.enter_context(held)
         notes = [note for note in (ledger.notice, taken) if note]
         for note in notes:
             watcher.note(note)

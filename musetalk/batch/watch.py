@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from musetalk.batch.outcome import RowResult
+
+_LOOK_SECONDS = 0.25  # between two looks at whether to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +21,18 @@ class Clock:
     Attributes:
         now: Seconds, from any moment on.
         draw: A number from 0 to 1 by chance.
+        sleep: Lets so many seconds pass.
     """
 
     now: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
+    sleep: Callable[[float], None] = time.sleep
+
+    def pause(self, seconds: float, check: Callable[[], None]) -> None:
+        """Let seconds pass, and call `check` meanwhile, which may end it."""
+        for _ in range(math.ceil(seconds / _LOOK_SECONDS)):
+            check()
+            self.sleep(_LOOK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

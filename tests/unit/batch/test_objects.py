@@ -10,12 +10,13 @@ from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from musetalk.batch.check import check_rows
 from musetalk.batch.holder import Holder
 from musetalk.batch.in_process import InProcess
-from musetalk.batch.lease import NAME
+from musetalk.batch.lease import NAME, Lease
 from musetalk.batch.ledger import STALE_SECONDS
 from musetalk.batch.manifest import read_manifest
 from musetalk.batch.opening import open_ledger
@@ -32,11 +33,13 @@ from musetalk.pipeline.request import RenderRequest
 from musetalk.progress import CancelToken, noop
 from musetalk.storage.cache import FOLDER
 from musetalk.storage.locations import Location, ObjectUrl
+from musetalk.storage.store import store_of
 from tests.helpers.batches import NAMED, TextEngine
-from tests.helpers.stores import Trouble, names, object_rows, put, some_bucket, text_of
+from tests.helpers.stores import TROUBLE, Trouble, names, object_rows, put, some_bucket, text_of
 
 PAIRS = (("anna", "hello"), ("bert", "hello"), ("anna", "hello"))
 AT_ONCE = BatchOptions(RetryPolicy(first_seconds=0.0))
+WATCHED = replace(AT_ONCE, clock=Clock(sleep=lambda _: None))
 
 
 class CountingEngine(TextEngine):
@@ -280,16 +283,98 @@ def test_a_driver_of_another_machine_is_waited_for_until_it_is_silent(tmp_path: 
     with pytest.raises(LedgerError, match="process 1 on far writes below"):
         done(rows, tmp_path / "batch.ledger")
     leased_by_another(bucket / "out", time.time() - STALE_SECONDS)
-    report = done(rows, tmp_path / "batch.ledger")
+    report = done(rows, tmp_path / "batch.ledger", options=WATCHED)
     assert report.complete
     assert "process 1 on far had left" in report.notes[0]
 
 
-def test_a_driver_that_was_taken_for_dead_gives_no_names_in_a_store(tmp_path: Path, bucket: ObjectUrl) -> None:
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_driver_whose_clock_is_another_one_is_watched(tmp_path: Path, bucket: ObjectUrl, hours: int) -> None:
+    rows, beats = object_rows(bucket, ("anna", "hello")), count(time.time() + 3600 * hours)
+
+    def sleep(_: float) -> None:
+        leased_by_another(bucket / "out", next(beats))
+
+    sleep(0)
+    with pytest.raises(LedgerError, match="process 1 on far writes below"):
+        done(rows, tmp_path / "batch.ledger", options=replace(AT_ONCE, clock=Clock(sleep=sleep)))
+    assert done(rows, tmp_path / "batch.ledger", options=WATCHED).complete
+
+
+@pytest.mark.parametrize(
+    "lease", ["", "[]", "x" * 20_000, '{"id": "1", "holder": {"zone": 2}, "beat": 1%s}' % ("0" * 400)]
+)
+def test_who_cannot_be_read_is_watched_as_well(tmp_path: Path, bucket: ObjectUrl, lease: str) -> None:
+    rows, times = object_rows(bucket, ("anna", "hello")), count(1)
+
+    def sleep(_: float) -> None:
+        put(bucket / "out" / NAME, lease + " " * next(times))
+
+    sleep(0)
+    with pytest.raises(LedgerError, match="another driver writes below"):
+        done(rows, tmp_path / "batch.ledger", options=replace(AT_ONCE, clock=Clock(sleep=sleep)))
+    assert done(rows, tmp_path / "batch.ledger", options=WATCHED).complete
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_driver_that_was_taken_for_dead_gives_no_names_in_a_store(
+    tmp_path: Path, bucket: ObjectUrl, ended: bool
+) -> None:
     rows, seconds = object_rows(bucket, ("anna", "hello")), count(0, 40)
     options = replace(AT_ONCE, clock=Clock(lambda: next(seconds)))
-    engine = CountingEngine(lambda: leased_by_another(bucket / "out", time.time()))
+
+    def take_over() -> None:
+        leased_by_another(bucket / "out", time.time())
+        if ended:
+            store_of(bucket).remove([bucket / "out" / NAME])
+
     with pytest.raises(LedgerError, match="another driver has taken over"):
-        done(rows, tmp_path / "batch.ledger", engine, options=options)
-    assert not {name for name in names(bucket / "out") if name.endswith(".mp4") and "/" not in name}
-    assert NAME in names(bucket / "out")
+        done(rows, tmp_path / "batch.ledger", CountingEngine(take_over), options=options)
+    left = names(bucket / "out")
+    assert not {name for name in left if name.endswith(".mp4") and "/" not in name}
+    assert any("/" in name for name in left), "what was made there may be the other one's"
+    assert (NAME in left) is not ended
+
+
+def test_a_driver_that_is_taken_over_between_two_copies_makes_no_further_one(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(fsspec.filesystem("memory"))
+    copy, seconds = kind.cp_file, count(0, 40)
+
+    def copied(files: object, *arguments: str) -> None:
+        copy(files, *arguments)
+        leased_by_another(bucket / "out", time.time())
+
+    monkeypatch.setattr(kind, "cp_file", copied)
+    rows = object_rows(bucket, ("anna", "hello"), ("anna", "hello"))
+    options = replace(AT_ONCE, strict=True, clock=Clock(lambda: next(seconds)))
+    with pytest.raises(LedgerError, match="another driver has taken over"):
+        done(rows, tmp_path / "batch.ledger", options=options)
+    assert len({name for name in names(bucket / "out") if name.endswith(".mp4") and "/" not in name}) == 1
+
+
+def test_a_lease_whose_taking_nobody_answered_is_not_left(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(fsspec.filesystem("memory"))
+    write = kind.pipe_file
+
+    def written(files: object, path: str, *arguments: object, **options: object) -> None:
+        write(files, path, *arguments, **options)
+        if path.endswith(NAME):
+            raise TROUBLE["network"]
+
+    monkeypatch.setattr(kind, "pipe_file", written)
+    with pytest.raises(StorageUnreachableError, match="the line is dead"):
+        done(object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger")
+    assert NAME not in names(bucket / "out")
+
+
+def test_a_sign_of_life_that_comes_late_brings_no_lease_back(bucket: ObjectUrl) -> None:
+    lease = Lease(bucket / "out")
+    lease.take(lambda _: None)
+    assert names(bucket / "out") == {NAME}
+    lease.free()
+    lease.renew()
+    assert names(bucket / "out") == set()
