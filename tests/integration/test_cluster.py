@@ -60,6 +60,7 @@ def machines() -> Iterator[Machines]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
+    Path(tempfile.gettempdir(), "ray").mkdir(exist_ok=True)  # where Ray writes its address, and which it does not make
     # Of a name that is short enough for sockets in it; what Ray ends may still write there.
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
         soon = {
