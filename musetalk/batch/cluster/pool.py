@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -115,6 +115,7 @@ class RayPool:
         waiting: For how long workers are waited for.
         again: After how many seconds a worker comes once more on whose machine something did not fit (another version,
             a path that is not there, what others held), for somebody may have mended it; None: it never does.
+        now: A clock, in seconds.
 
     Raises:
         PackageError: Ray is missing.
@@ -128,8 +129,9 @@ class RayPool:
         cpus: int = CPUS,
         waiting: Waiting | None = None,
         again: float | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ray = load_ray()
+        self._ray, self._now = load_ray(), now
         self._factory, self._cpus, self._patience = factory, cpus, again
         self._waiting = waiting or Waiting()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -143,7 +145,7 @@ class RayPool:
         self._calls: dict[Any, _Call] = {}
         self._again: list[tuple[float, _Call]] = []
         self._names = 0
-        self._looked = self._alive_at = time.monotonic()
+        self._looked = self._alive_at = self._now()
         try:
             self._look()
             self._check_room()
@@ -163,7 +165,7 @@ class RayPool:
     def workers(self) -> int:
         """See `Executor`; those that have gone count, and one that may come while there is none."""
         with self._lock:
-            hoping = not self._workers and time.monotonic() < self._alive_at + self._waiting.machines
+            hoping = not self._workers and self._now() < self._alive_at + self._waiting.machines
             return self._names + hoping
 
     def start(self, worker: str, task: Task) -> None:
@@ -211,19 +213,19 @@ class RayPool:
 
     def _run(self) -> None:
         """Take what workers tell until the pool is closed."""
-        answered = time.monotonic()
+        answered = self._now()
         while not self._closing.is_set():
             try:
                 self._step()
-                answered = time.monotonic()
+                answered = self._now()
             except Exception as error:  # noqa: BLE001 - whatever Ray throws, the driver is not left waiting
                 _log.warning("the cluster cannot be asked (%s)", one_line(error))
-                if time.monotonic() > answered + self._waiting.machines:
+                if self._now() > answered + self._waiting.machines:
                     self._lose_all(f"the cluster cannot be asked ({one_line(error)})")
                 self._closing.wait(_AGAIN_SECONDS)
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         if now >= self._looked + _LOOK_SECONDS:
             self._look()
         with self._lock:
@@ -245,7 +247,7 @@ class RayPool:
         alive = {node["NodeID"]: node for node in self._ray.nodes() if node["Alive"]}
         gpus = any(node["Resources"].get("GPU") for node in alive.values())
         with self._lock:
-            self._looked = time.monotonic()
+            self._looked = self._now()
             for worker in list(self._workers.values()):
                 if worker.node not in alive:
                     self._lose(worker, f"its machine {worker.host} has gone", replaced=False, blamed=False)
@@ -258,11 +260,12 @@ class RayPool:
                 if node in self._nodes or not share.workers:
                     continue
                 host = facts["NodeManagerHostname"]
-                self._nodes.add(node)
-                for _ in range(share.workers):
+                there = sum(worker.node == node for worker in self._workers.values())  # begun before Ray failed
+                for _ in range(share.workers - there):
+                    self._begin(f"{host}-{self._hosts[host] + 1}", node, host, Seat(node, share))
                     self._hosts[host] += 1
                     self._names += 1
-                    self._begin(f"{host}-{self._hosts[host]}", node, host, Seat(node, share))
+                self._nodes.add(node)
 
     def _look_who_waits(self) -> None:
         """See who got a seat, tell of those who wait, and give them up where nobody else is there for too long."""
@@ -273,13 +276,17 @@ class RayPool:
         waiting = [worker for worker in self._workers.values() if not worker.seated]
         if len(waiting) < len(self._workers):
             self._alive_at = self._looked
-        elif waiting and self._looked > self._alive_at + self._waiting.held:
-            for worker in waiting:
+        elif long := [worker for worker in waiting if self._looked > self._waits_since(worker) + self._waiting.held]:
+            for worker in long:
                 wanted = f"{described(worker.seat.share)} of {worker.host}"
                 self._refuse(worker, f"others of the cluster held {wanted} for {roughly(self._waiting.held)}")
             return
         if any(not worker.told and self._looked > worker.since + self._waiting.tell for worker in waiting):
             self._tell_who_waits(waiting)
+
+    def _waits_since(self, worker: _Worker) -> float:
+        """Return since when it, and everybody else, has waited: its machine may have come long after the last one."""
+        return max(self._alive_at, worker.since)
 
     def _tell_who_waits(self, waiting: list[_Worker]) -> None:
         alike = dict[Share, list[_Worker]]()
@@ -307,8 +314,13 @@ class RayPool:
         self._events.put(Notice(f"{problem}: they are waited for"))
 
     def _begin(self, name: str, node: str, host: str, seat: Seat) -> None:
-        actor = seat.actor(self._ray, RayWorker, _THREADS, name, self._factory, os.getcwd())  # noqa: PTH109
-        worker = self._workers[name] = _Worker(name, node, host, actor, seat, time.monotonic())
+        """Begin a worker; where Ray cannot, its seat is free."""
+        try:
+            actor = seat.actor(self._ray, RayWorker, _THREADS, name, self._factory, os.getcwd())  # noqa: PTH109
+        except BaseException:
+            seat.free()
+            raise
+        worker = self._workers[name] = _Worker(name, node, host, actor, seat, self._now())
         self._call(_Call(worker, "about"))
 
     def _call(self, call: _Call) -> None:
@@ -322,13 +334,13 @@ class RayPool:
         try:
             answer = self._ray.get(ref)
         except errors.ActorUnavailableError:  # it may come back; where its machine is gone, Ray finds out
-            self._again.append((time.monotonic() + _AGAIN_SECONDS, call))
+            self._again.append((self._now() + _AGAIN_SECONDS, call))
             return
         except errors.RayError as error:
             self._lose_by(worker, error)
             return
         if call.method == "about":
-            worker.seated = worker.seated or time.monotonic()
+            worker.seated = worker.seated or self._now()
             self._check_version(worker, answer)
         elif call.method == "take":
             worker.have += len(answer)
@@ -347,16 +359,16 @@ class RayPool:
         """Give up a worker on whose machine something does not fit, for now or for good."""
         self._lose(worker, said, replaced=False, blamed=False)
         if self._patience is not None:
-            self._refused.append((time.monotonic() + self._patience, worker))
+            self._refused.append((self._now() + self._patience, worker))
 
     def _begin_again(self, alive: Mapping[str, object]) -> None:
         """Begin workers again that were given up for long enough; not those of machines that have gone."""
-        now = time.monotonic()
-        due = [worker for at, worker in self._refused if at <= now]
-        self._refused = [(at, worker) for at, worker in self._refused if at > now]
-        for worker in due:
+        now = self._now()
+        for due in [each for each in self._refused if each[0] <= now]:
+            worker = due[1]
             if worker.node in alive:
                 self._begin(worker.name, worker.node, worker.host, Seat(worker.node, worker.seat.share))
+            self._refused.remove(due)
 
     def _hand_on(self, worker: _Worker, told: Told) -> None:
         if isinstance(told, Unseen):
@@ -391,13 +403,22 @@ class RayPool:
         self._workers.pop(worker.name, None)
         self._kill(worker)
         self._stillborn[worker.name] = 0 if worker.was_ready else self._stillborn[worker.name] + 1
-        replaced = replaced and self._stillborn[worker.name] < MOST_STILLBORN
+        if replaced and self._stillborn[worker.name] < MOST_STILLBORN:
+            replaced = self._is_replaced(worker)
+        else:
+            replaced = False
+            worker.seat.free()
         _log.debug("worker %s ended: %s", worker.name, said)
         self._events.put(Lost(worker.name, worker.task, said, replaced, blamed))
-        if replaced:
+
+    def _is_replaced(self, worker: _Worker) -> bool:
+        """Begin another worker in place of one that is gone; returns whether Ray can, else its seat is free."""
+        try:
             self._begin(worker.name, worker.node, worker.host, worker.seat)
-        else:
-            worker.seat.free()
+        except Exception as error:  # noqa: BLE001 - whatever Ray throws, the driver is told that nobody comes
+            _log.warning("no worker takes the place of %s (%s)", worker.name, one_line(error))
+            return False
+        return True
 
     def _lose_all(self, said: str) -> None:
         with self._lock:
