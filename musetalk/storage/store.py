@@ -324,8 +324,9 @@ def _is_otherwise(error: Exception) -> bool:
 
 
 def _knows_no_condition(error: Exception) -> bool:
-    """Whether a store, or what reaches it, was asked for more than it can."""
-    return isinstance(error, TypeError | NotImplementedError) or getattr(error, "errno", None) == errno.ENOSYS
+    """Whether a store, or what reaches it, may have been asked for more than it can: not all say so in the same way."""
+    asked_wrongly = getattr(error, "errno", None) in (errno.ENOSYS, errno.EINVAL)
+    return asked_wrongly or isinstance(error, TypeError | NotImplementedError)
 
 
 def _checking(check: Callable[[], None]) -> Any:  # noqa: ANN401 - a framework's class

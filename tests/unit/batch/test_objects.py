@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import time
@@ -369,6 +370,22 @@ def test_a_lease_whose_taking_nobody_answered_is_not_left(
     with pytest.raises(StorageUnreachableError, match="the line is dead"):
         done(object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger")
     assert NAME not in names(bucket / "out")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL])
+def test_a_store_that_knows_no_conditions_takes_leases(
+    tmp_path: Path, bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    kind = type(fsspec.filesystem("memory"))
+    write = kind.pipe_file
+
+    def plainly(files: object, path: str, content: bytes, mode: str = "overwrite") -> None:
+        if mode == "create":
+            raise OSError(number, "If-None-Match")
+        write(files, path, content)
+
+    monkeypatch.setattr(kind, "pipe_file", plainly)
+    assert done(object_rows(bucket, ("anna", "hello")), tmp_path / "batch.ledger").complete
 
 
 def test_a_sign_of_life_that_comes_late_brings_no_lease_back(bucket: ObjectUrl) -> None:
