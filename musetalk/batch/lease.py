@@ -124,11 +124,11 @@ class Lease:
         self._tried = False
         self.notice = ""
 
-    def take(self, wait: Callable[[float], None]) -> None:
+    def take(self, wait: Callable[[float, str], None]) -> None:
         """Have it, in place of a driver that is dead.
 
         Args:
-            wait: Waits for so many seconds; may end it.
+            wait: Waits for so many seconds, for a reason that the user should know; may end it.
 
         Raises:
             LedgerError: Another driver lives, or cannot be told to be dead.
@@ -148,14 +148,14 @@ class Lease:
         remedy = f"wait for it, or stop it; one that is gone is known to be after {STALE_SECONDS:.0f} s"
         raise LedgerError(problem, f"{remedy}; or give this batch another --output-dir")
 
-    def _lives(self, seen: _Seen, wait: Callable[[float], None]) -> bool:
+    def _lives(self, seen: _Seen, wait: Callable[[float, str], None]) -> bool:
         """Whether who has it lives, who is watched where nobody can tell."""
         lives = seen.lives(self._now())
         if lives is None:
-            _log.warning(
-                "%s may write below %s: that is watched for %.0f s", seen.described, self._prefix, _WATCH_SECONDS
+            below = readable(str(self._prefix))
+            wait(
+                _WATCH_SECONDS, f"{seen.described} may write below {below}: that is watched for {_WATCH_SECONDS:.0f} s"
             )
-            wait(_WATCH_SECONDS)
             return self._look().tag not in (None, seen.tag)
         return lives
 
@@ -236,7 +236,9 @@ class Lease:
 
 
 @contextmanager
-def leased(lease: Lease, ask: Callable[[Callable[[], None]], None], wait: Callable[[float], None]) -> Iterator[None]:
+def leased(
+    lease: Lease, ask: Callable[[Callable[[], None]], None], wait: Callable[[float, str], None]
+) -> Iterator[None]:
     """Have a lease while the `with` block runs.
 
     Args:

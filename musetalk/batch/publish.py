@@ -69,7 +69,7 @@ class Staging:
         return cls(None if ledger is None else ledger.with_name(name))
 
     @contextmanager
-    def held(self, ask: Callable[[Callable[[], None]], None], wait: Callable[[float], None]) -> Iterator[str]:
+    def held(self, ask: Callable[[Callable[[], None]], None], wait: Callable[[float, str], None]) -> Iterator[str]:
         """Let no other driver write there while the `with` block runs, where it is a store.
 
         Args:

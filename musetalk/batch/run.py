@@ -77,10 +77,12 @@ def run_batch(
     place.check_apart(rows)
     token = CancelToken(cancel)
     with ExitStack() as stack:
-        held = place.held(
-            lambda question: options.retries.ask(question, token.check),
-            lambda seconds: options.clock.pause(seconds, token.check),
-        )
+
+        def wait(seconds: float, why: str) -> None:
+            watcher.note(why)
+            options.clock.pause(seconds, token.check)
+
+        held = place.held(lambda question: options.retries.ask(question, token.check), wait)
         taken = stack.enter_context(held)
         notes = [note for note in (ledger.notice, taken) if note]
         for note in notes:

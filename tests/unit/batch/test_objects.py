@@ -27,7 +27,7 @@ from musetalk.batch.retries import RetryPolicy
 from musetalk.batch.rows import Row
 from musetalk.batch.run import BatchOptions, run_batch
 from musetalk.batch.watch import Clock
-from musetalk.errors import LedgerError, ManifestError, OutputError, StorageError, StorageUnreachableError
+from musetalk.errors import Cancelled, LedgerError, ManifestError, OutputError, StorageError, StorageUnreachableError
 from musetalk.pipeline.file_uses import FileUses
 from musetalk.pipeline.report import RenderReport
 from musetalk.pipeline.request import RenderRequest
@@ -302,6 +302,20 @@ def test_a_driver_whose_clock_is_another_one_is_watched(tmp_path: Path, bucket: 
     assert done(rows, tmp_path / "batch.ledger", options=WATCHED).complete
 
 
+def test_who_is_stopped_while_it_watches_leaves_the_lease_as_it_was(tmp_path: Path, bucket: ObjectUrl) -> None:
+    rows, token = object_rows(bucket, ("anna", "hello")), CancelToken()
+    leased_by_another(bucket / "out", 0.0)
+    lease = text_of(bucket / "out" / NAME)
+    options = replace(AT_ONCE, clock=Clock(sleep=lambda _: token.cancel()))
+    with (
+        open_ledger(tmp_path / "ledger") as ledger,
+        InProcess(TextEngine()) as worker,  # type: ignore[arg-type]
+        pytest.raises(Cancelled),
+    ):
+        run_batch(rows, worker, ledger, engine=NAMED, options=options, cancel=token)
+    assert text_of(bucket / "out" / NAME) == lease
+
+
 @pytest.mark.parametrize(
     "lease", ["", "[]", "x" * 20_000, '{"id": "1", "holder": {"zone": 2}, "beat": 1%s}' % ("0" * 400)]
 )
@@ -390,7 +404,7 @@ def test_a_store_that_knows_no_conditions_takes_leases(
 
 def test_a_sign_of_life_that_comes_late_brings_no_lease_back(bucket: ObjectUrl) -> None:
     lease = Lease(bucket / "out")
-    lease.take(lambda _: None)
+    lease.take(lambda *_: None)
     assert names(bucket / "out") == {NAME}
     lease.free()
     lease.renew()
