@@ -72,10 +72,9 @@ def run_batch(
         StorageError: A store cannot be reached, so that nobody can say what is done, or does not take results.
     """
     options, watcher, cancel = options or BatchOptions(), watcher or Unwatched(), cancel or CancelToken()
-    began = options.clock.now()
+    began, token = options.clock.now(), CancelToken(cancel)
     place = Staging.beside(ledger.path, rows, options.below, options.clock)
     place.check_apart(rows)
-    token = CancelToken(cancel)
     with ExitStack() as stack:
 
         def wait(seconds: float, why: str) -> None:
@@ -83,8 +82,7 @@ def run_batch(
             options.clock.pause(seconds, token.check)
 
         held = place.held(lambda question: options.retries.ask(question, token.check), wait)
-        taken = stack.enter_context(held)
-        notes = [note for note in (ledger.notice, taken) if note]
+        notes = [note for note in (ledger.notice, stack.enter_context(held)) if note]
         for note in notes:
             watcher.note(note)
         digests = Digests(ledger, token, lambda url: options.retries.ask(partial(facts_of, url), token.check))
