@@ -163,7 +163,7 @@ class Driver:
             with suppress(Cancelled):
                 for work in self._intake.take(_LOOK_SECONDS if waits else 0.0):
                     if not self._courses:
-                        self._policy.ask(self._staging.check_store, self._cancel.check)
+                        self._policy.ask(self._staging.check_store, self._cancel.check, self._clock)
                     self._add(work)
 
     def _add(self, work: Work) -> None:

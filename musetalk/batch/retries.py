@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
 from musetalk.batch.doing import UNFORESEEN
+from musetalk.batch.watch import Clock
 from musetalk.errors import (
     ComputeError,
     DiskSpaceError,
@@ -22,7 +22,6 @@ from musetalk.errors import (
 )
 
 _Answer = TypeVar("_Answer")
-_LOOK_SECONDS = 0.25  # between two looks at whether to stop
 LOST = WorkerError.kind  # the kind of what a worker's death is to its task
 # What may pass: memory and disks that others fill for a while, shared disks, networks, a device that was lost (which
 # no error here is for). What an input or a setting is to blame for comes out the same each time.
@@ -79,12 +78,13 @@ class RetryPolicy:
         whole = min(self.most_seconds, self.first_seconds * 2.0 ** min(30, max(0, attempts - 1)))
         return whole * (0.5 + 0.5 * draw())
 
-    def ask(self, question: Callable[[], _Answer], check: Callable[[], None]) -> _Answer:
+    def ask(self, question: Callable[[], _Answer], check: Callable[[], None], clock: Clock) -> _Answer:
         """Return what a store answers, which is asked as often as a render is begun, and as long after each other.
 
         Args:
             question: Asks it.
             check: Called while this waits; may end it.
+            clock: By which it waits.
 
         Raises:
             StorageUnreachableError: It cannot be reached.
@@ -95,10 +95,7 @@ class RetryPolicy:
             except StorageUnreachableError as error:
                 if not self.again(error.kind, attempts):
                     raise
-                until = time.monotonic() + self.wait(attempts)
-                while (left := until - time.monotonic()) > 0:
-                    check()
-                    time.sleep(min(left, _LOOK_SECONDS))
+                clock.pause(self.wait(attempts, clock.draw), check)
         raise AssertionError("there is an end")
 
 

@@ -81,11 +81,11 @@ def run_batch(
             watcher.note(why)
             options.clock.pause(seconds, token.check)
 
-        held = place.held(lambda question: options.retries.ask(question, token.check), wait)
-        notes = [note for note in (ledger.notice, stack.enter_context(held)) if note]
+        ask = partial(options.retries.ask, check=token.check, clock=options.clock)
+        notes = [note for note in (ledger.notice, stack.enter_context(place.held(ask, wait))) if note]
         for note in notes:
             watcher.note(note)
-        digests = Digests(ledger, token, lambda url: options.retries.ask(partial(facts_of, url), token.check))
+        digests = Digests(ledger, token, lambda url: ask(partial(facts_of, url)))
         reader: Iterable[Read] = RowReader(rows, digests, engine, ledger)
         if options.strict:
             try:

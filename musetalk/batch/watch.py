@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -30,9 +29,11 @@ class Clock:
 
     def pause(self, seconds: float, check: Callable[[], None]) -> None:
         """Let seconds pass, and call `check` meanwhile, which may end it."""
-        for _ in range(math.ceil(seconds / _LOOK_SECONDS)):
+        left = seconds
+        while left > 0:
             check()
-            self.sleep(_LOOK_SECONDS)
+            self.sleep(min(left, _LOOK_SECONDS))
+            left -= _LOOK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from musetalk.utils.files import readable
 SCHEMES = ("s3", "gs", "az")
 KEY_BYTES = 1024  # that an object's key may have
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)  # a single letter is a drive of Windows
+_STORES, _OTHERS = "s3a?|gs|gcs|az|abfss?", "https?|ftp|memory|file"  # whose URLs people write
 # What is meant as a URL, without its two slashes; of stores also as rclone writes it, without any.
-_MEANT = re.compile(r"(s3a?|gs|gcs|az|abfss?|(?:https?|ftp|memory|file)(?=:/)):/?(?!/)(.*)", re.IGNORECASE | re.DOTALL)
-_COLLAPSED = re.compile(r"(s3a?|gs|gcs|az|abfss?|https?|ftp|memory|file):/+(.*)", re.IGNORECASE | re.DOTALL)
+_MEANT = re.compile(rf"({_STORES}|(?:{_OTHERS})(?=:/)):/?(?!/)(.*)", re.IGNORECASE | re.DOTALL)
+_COLLAPSED = re.compile(rf"({_STORES}|{_OTHERS}):/+(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of letters
 _SEE = "see docs/batch.md"
