@@ -133,7 +133,8 @@ class ObjectCache:
         """Let one process at a time fetch an object: the others find it there."""
         gate = entry.with_name(f"{entry.name}-gate")
         while True:
-            gate.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # also where it has just gone again, which exist_ok would take for a file
+                gate.mkdir()
             try:
                 lock = open_locked(gate)
                 break
