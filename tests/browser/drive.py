@@ -81,6 +81,7 @@ _PRESS_TWICE = """async (selector) => {
   await new Promise((resolve) => setTimeout(resolve, 400));
   document.querySelector(selector)?.click();
 }"""
+_ENDED = re.compile("Done|Failed|Stopped")
 _TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PLAY = """async (video) => {
   video.muted = true;
@@ -223,8 +224,14 @@ class Visit:
         return self.page.url.split("job=")[1][:32]
 
     def say(self, text: str) -> None:
-        """Wait for the state of the watched render."""
-        expect(self.status.locator(".mt-state")).to_contain_text(text)
+        """Wait for the state of the watched render; where it ends, and not well, what the page says of it is told."""
+        state = self.status.locator(".mt-state")
+        if text != "Done":
+            expect(state).to_contain_text(text)
+            return
+        expect(state).to_contain_text(_ENDED)
+        said = self.status.inner_text()
+        assert text in said, f"the render has ended otherwise: {said}"
 
     def toast(self) -> str:
         """Wait for a message, put it away, and say what it said."""

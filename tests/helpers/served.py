@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import re
@@ -22,6 +23,7 @@ from tests.helpers.programs import HANG_SECONDS
 ROOT = Path(__file__).parents[2]
 BY_THE_APP = pytest.mark.xdist_group("the app, over HTTP")  # files that share servers: `tests/integration/conftest.py`
 PACED = "tests.helpers.paced_app"
+_log = logging.getLogger(__name__)
 
 
 # What makes `auto` take the preview, also where networks are quick: for tests that lean on what is chosen at first.
@@ -48,7 +50,8 @@ def served(
 ) -> Iterator[Served]:
     """Run the app on a free port of this machine while the `with` block runs; everything of it is gone afterwards.
 
-    It leaves nothing in the temporary folder, unless it is killed.
+    It leaves nothing in the temporary folder, unless it is killed. What it logs is shown with a test that fails, if it
+    came meanwhile: it is logged here, too.
 
     Args:
         jobs_dir: Where it keeps jobs.
@@ -90,6 +93,7 @@ def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None], log: 
     for line in process.stderr:
         log.append(line)
         lines.put(line)
+        _log.warning("%s", line.rstrip())
     lines.put(None)
 
 
