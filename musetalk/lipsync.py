@@ -107,7 +107,7 @@ class LipSync(Rendering):
             for one in wanted:
                 with ends_by(run.cancel.check):  # what was found for one before it is known by now
                     components = self._loader.check(one, draft.findings)
-                with self._process_tuned(one.backend), self._loader.turn(components, run), ends_by(run.cancel.check):
+                with self._buffers_kept(one.backend), self._loader.turn(components, run), ends_by(run.cancel.check):
                     add = partial(
                         draft.add, backend=one.backend, wanted=one.plan, finish=one.finish, seed=one.network.seed
                     )
@@ -301,7 +301,7 @@ class LipSync(Rendering):
             choice = self.choose(settings)
             settings = settings.with_backend(choice.backend)
             components = self._loader.check(settings)
-            with self._process_tuned(settings.backend), self._loader.turn(components, run):
+            with self._buffers_kept(settings.backend), self._loader.turn(components, run):
                 show = partial(preview_frame, video, voice, settings.plan, settings.finish, backend=settings.backend)
                 look = partial(show, folder=folder, at=at, strict=strict, run=run)
                 found = self._loader.work(look, components, run)
@@ -380,7 +380,7 @@ class LipSync(Rendering):
         with (
             temporary_folder(Path(tempfile.gettempdir())) as folder,
             self.preparing_avatar(avatar, settings, folder, run) as plan,
-            self._process_tuned(plan.session.backend),
+            self._buffers_kept(plan.session.backend),
             open_session(plan, settings.speech, settings.silence, options, run, self.shared_generators) as session,
         ):
             yield session

@@ -29,7 +29,7 @@ from musetalk.pipeline.report_builder import report_of
 from musetalk.pipeline.request import RenderRequest
 from musetalk.pipeline.speech import check_phonemes
 from musetalk.pipeline.weight_sets import added_sets, weights_read
-from musetalk.progress import CancelToken, ProgressCallback, RenderRun
+from musetalk.progress import CancelToken, ProgressCallback, RenderRun, noop
 from musetalk.resume.identity import Identity, identity_of
 from musetalk.resume.part_folder import PartFolder, open_part_folder, parts_of
 from musetalk.resume.types import RenderParts, ResumeOptions, part_length
@@ -106,7 +106,7 @@ class Rendering:
         self.costs = costs or CostBook(
             cache_folder() / "costs.json", lambda kind: guessed_costs(kind, lambda: matmul_rate(kind.device))
         )
-        self._loader = ComponentLoader(self.registry, detector)
+        self._loader = ComponentLoader(self.registry, detector, bound_threads if own_process else noop)
         self.shared_generators = SharedGenerators()  # between live sessions
 
     def make(
@@ -161,7 +161,7 @@ class Rendering:
         out, known = call.out, call.findings is not None
         check_output(out, self.files(call.request, out), call.settings.output)
         call, components, choice = self._chosen_for(call, run)
-        with self._process_tuned(call.settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
+        with self._buffers_kept(call.settings.backend), PeakMemory() as memory, temporary_folder(out.parent) as folder:
             # 1. Probe the inputs.  2. Wait until no other render has the device.
             preflight = self._preflight(call.request, folder, run, known=known)
             parts, identity = self._parts_of(call, preflight, run)
@@ -311,7 +311,5 @@ class Rendering:
             check_phonemes(settings.speech.phonemes, float(found.voice.seconds))
         return found
 
-    def _process_tuned(self, backend: str) -> AbstractContextManager[None]:
-        if self._own_process:
-            bound_threads()
+    def _buffers_kept(self, backend: str) -> AbstractContextManager[None]:
         return large_buffers_kept(wanted=self._own_process and self.registry.get(backend).gpu is not None)

@@ -22,7 +22,7 @@ from musetalk.faces.types import FaceDetector
 from musetalk.frame_steps.registry import ChosenStep, FrameStepRegistry, LoadedStep, naming
 from musetalk.pipeline.findings import Findings, Reading
 from musetalk.pipeline.parse import FaceLandmarker, FaceParser, FaceReaders
-from musetalk.progress import RenderRun
+from musetalk.progress import RenderRun, noop
 from musetalk.runtime.device_queue import DeviceQueue
 from musetalk.runtime.leases import ComponentStore, Leases, Wanted
 from musetalk.settings import (
@@ -119,11 +119,18 @@ class ComponentLoader:
     Args:
         registry: The backends that settings may name.
         detector: What finds faces; None: as the settings say.
+        loaded: Called, in the thread that works with it, when all is loaded, and with it the libraries that it needs.
     """
 
-    def __init__(self, registry: BackendRegistry, detector: FaceDetector | None = None) -> None:
+    def __init__(
+        self,
+        registry: BackendRegistry,
+        detector: FaceDetector | None = None,
+        loaded: Callable[[], None] = noop,
+    ) -> None:
         self._registry = registry
         self._detector = detector
+        self._loaded = loaded
         self._detectors, self._enhancers, self._steps = DetectorRegistry(), EnhancerRegistry(), FrameStepRegistry()
         self._store = ComponentStore()
         self._queue = DeviceQueue()
@@ -178,7 +185,7 @@ class ComponentLoader:
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases() as leases:
-            yield left_alone(lambda: self._load_detector(leases, wanted, device, models_dir))
+            yield self._lent(left_alone(lambda: self._load_detector(leases, wanted, device, models_dir)))
 
     @contextmanager
     def turn(self, chosen: ComponentChoice, run: RenderRun) -> Iterator[None]:
@@ -218,7 +225,7 @@ class ComponentLoader:
             Cancelled: The work was to end (see `stopping.ends_by`); what loads is left to itself.
         """
         with self._store.leases(None if run is None else run.say) as leases:
-            yield left_alone(lambda: self._load(leases, chosen.backend, chosen.settings, chosen.found))
+            yield self._lent(left_alone(lambda: self._load(leases, chosen.backend, chosen.settings, chosen.found)))
 
     def work(self, work: Callable[..., _T], chosen: ComponentChoice, run: RenderRun) -> _T:
         """Return what `work` makes of `components`, which are lent to it alone; see `lease`."""
@@ -228,6 +235,10 @@ class ComponentLoader:
     def release(self) -> None:
         """Free everything that is not leased, and the rest as soon as its leases end. Does not wait."""
         self._store.release()
+
+    def _lent(self, loaded: _T) -> _T:
+        self._loaded()
+        return loaded
 
     def _networks(self, backend: ConfiguredBackend, wanted: ComponentSettings) -> Mapping[str, Hashable]:
         """Return the large networks of a render, by kind, as far as they are known before they are loaded."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Literal, TypeVar
 
 from musetalk.errors import Cancelled, MuseTalkError, OutOfMemoryError
+from musetalk.utils.modules import imported
 from musetalk.utils.stopping import ends_by, stop_point
 from musetalk.utils.units import listed, size
 
@@ -374,7 +374,7 @@ def _attempt(entry: _Entry, load: Callable[[], object]) -> BaseException | None:
 
 def _bytes_of(thing: object) -> int:
     """Return how much memory something takes, as far as that is known."""
-    if "torch" not in sys.modules:
+    if imported("torch") is None:
         return 0
     from musetalk.runtime.footprint import tensor_bytes  # noqa: PLC0415 - loads torch
 
@@ -384,7 +384,7 @@ def _bytes_of(thing: object) -> int:
 def _release_memory() -> None:
     """Collect what only refers to itself, such as errors and what they held, and give its memory back."""
     gc.collect()
-    if "torch" in sys.modules:  # else there is nothing that it could keep
+    if imported("torch") is not None:  # else there is nothing that it could keep
         from musetalk.runtime.device import release_memory  # noqa: PLC0415 - loads torch
 
         release_memory()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import cv2
 
 from musetalk.utils.cores import share_threads, usable_cores
+from musetalk.utils.modules import imported
 
 
 def bound_threads() -> None:
@@ -17,6 +16,6 @@ def bound_threads() -> None:
     """
     cores = usable_cores()
     cv2.setNumThreads(share_threads(cores).vision)
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is not None and torch.get_num_threads() > cores:
         torch.set_num_threads(cores)
