@@ -45,9 +45,11 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 
 __all__ = [
+    "AT_ONCE",
     "BY_OTHERS",
     "BY_THE_APP",
     "ENHANCER",
+    "QUEUED",
     "APIResponse",
     "Browser",
     "BrowserContext",
@@ -64,6 +66,7 @@ __all__ = [
     "expect",
     "find_chromium",
     "free_port",
+    "held_back",
     "opened",
     "opened_with",
     "stored",
@@ -74,6 +77,8 @@ __all__ = [
 BY_THE_APP = pytest.mark.xdist_group("browser, by the app")
 BY_OTHERS = pytest.mark.xdist_group("browser, by other servers")
 ENHANCER = "brighter.pth"
+# Addresses at which the page asks the server: of what is answered outside the queue, and of what is put into it.
+AT_ONCE, QUEUED = "**/gradio_api/run/**", "**/gradio_api/queue/join*"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # By the page's own clock: a second press counts from 0.3 to 3 seconds after the first.
 _PRESS_TWICE = """async (selector) => {
@@ -82,6 +87,7 @@ _PRESS_TWICE = """async (selector) => {
   document.querySelector(selector)?.click();
 }"""
 _ENDED = re.compile("Done|Failed|Stopped")
+_SIZE = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"  # once it has come
 _TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PLAY = """async (video) => {
   video.muted = true;
@@ -123,6 +129,31 @@ def opened(page: gr.Blocks) -> Iterator[str]:
     )
     yield str(page.local_url).rstrip("/")
     page.close(verbose=False)
+
+
+@contextmanager
+def held_back(page: Page, what: str) -> Iterator[None]:
+    """Let the server hear nothing of what a page asks for at addresses like `what` before the `with` block ends.
+
+    Something is asked for in it.
+    """
+    held: list[Route] = []
+    holding = True
+
+    def hold(route: Route) -> None:
+        if holding:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(what, hold)
+    yield
+    while not held:
+        page.wait_for_timeout(20)  # a busy page asks later
+    holding = False
+    for route in held:
+        route.continue_()
+    page.unroute(what, hold)
 
 
 @contextmanager
@@ -337,7 +368,8 @@ class Visit:
 
     def click_frame(self, point: tuple[int, int]) -> None:
         """Click where the frame shows a point of the source; the whole picture is shown."""
-        box, size = self.frame.bounding_box(), self.frame.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        size = self.frame.evaluate(_SIZE)
+        box = self.frame.bounding_box()
         assert box is not None
         scale = min(box["width"] / size[0], box["height"] / size[1], 1.0)
         x = box["width"] / 2 + (point[0] - size[0] / 2) * scale

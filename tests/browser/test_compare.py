@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,7 +14,7 @@ from PIL import Image
 
 from musetalk.assets import PORTRAIT
 from musetalk.webui.backend_names import titled
-from tests.browser.drive import BY_THE_APP, PLAY, Clips, Locator, Page, Route, Visit, expect, stored
+from tests.browser.drive import AT_ONCE, BY_THE_APP, PLAY, Clips, Locator, Visit, expect, held_back, stored
 from tests.browser.test_access import others, severe, sticking_out
 from tests.helpers.media import numbered_frames, read_number, tone, write_video, write_wav
 
@@ -24,6 +22,14 @@ pytestmark = [pytest.mark.integration, BY_THE_APP]
 FRAMES = 6
 MIDDLE = (FRAMES - 1) // 2
 PLACE = "canvas => getComputedStyle(canvas).transform"
+# Counts, too, how often anything is played from then on.
+PRESS_TWICE_AT_ONCE = """(button) => {
+  const { play } = HTMLMediaElement.prototype;
+  window.plays = 0;
+  HTMLMediaElement.prototype.play = function () { plays += 1; return play.call(this); };
+  button.click();
+  button.click();
+}"""
 CUT = "view => getComputedStyle(view).clipPath"
 
 
@@ -53,22 +59,6 @@ def choose(visit: Visit, *backends: str) -> None:
     expect(boxes.first).to_be_visible()
     for box in boxes.all():
         box.set_checked(box.evaluate("box => box.closest('label').innerText.trim()") in map(titled, backends))
-
-
-@contextmanager
-def belated_answers(page: Page) -> Iterator[None]:
-    """Let nothing that the page asks the server for at once be answered before the `with` block ends."""
-    held = list[Route]()
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/gradio_api/run/**", hold)
-    yield
-    assert held
-    for route in held:  # to which more are added while these go on
-        route.continue_()
-    page.unroute("**/gradio_api/run/**")
 
 
 def state(visit: Visit) -> Locator:
@@ -154,8 +144,10 @@ def cut_and_play(visit: Visit) -> None:
     expect(zoom).to_have_text("100%")
     step(visit, "Home")
     shown(visit, 0, "latentsync-1.5", "source")
+    visit.button("Play both").evaluate(PRESS_TWICE_AT_ONCE)  # the second time ends it
     visit.button("Play both").click()
     shown(visit, FRAMES - 1, "latentsync-1.5", "source")
+    assert visit.page.evaluate("plays") == 2  # one for each side
     expect(visit.button("Play both")).to_be_visible()
     box = visit.page.locator("#side-by-side video").bounding_box()
     assert box is not None
@@ -196,7 +188,7 @@ def test_two_backends_are_compared_and_a_mouth_is_looked_at_frame_by_frame(
     visit.resize(1280, 720)
     visit.give(*short)  # before the networks are chosen, which take their time for a first frame
     set_quickly(visit)
-    with belated_answers(visit.page):  # which leave what is chosen meanwhile
+    with held_back(visit.page, AT_ONCE):  # answers leave what is chosen meanwhile
         visit.tab("Compare")
         choose(visit, "preview")
     expect(visit.page.get_by_test_id("waveform-Voice: a recording, or speak now").last).to_be_visible()

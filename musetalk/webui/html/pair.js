@@ -201,9 +201,7 @@ const start = (root) => {
   };
   const begin = async () => {
     const mine = { clips: [clip("left"), clip("right")], over: false };
-    await Promise.all(mine.clips.map((each) => each.ready.then(() => each.turn)));
-    if (over) return;
-    play = mine;
+    play = mine; // at once: a second press ends it, whatever is waited for
     find("[data-do=play]").textContent = "Pause";
     const from = wanted >= frames - 1 ? 0 : wanted;
     const at = {};
@@ -232,6 +230,8 @@ const start = (root) => {
       return video.play();
     };
     try {
+      await Promise.all(mine.clips.map((each) => each.ready.then(() => each.turn)));
+      if (over || mine.over) return;
       await Promise.all([follow("left", mine.clips[0]), follow("right", mine.clips[1])]);
     } catch (error) {
       if (mine.over) return;

@@ -125,7 +125,8 @@ def build_jobs(
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
     acted = gr.Textbox(visible="hidden", label="acted")
     handlers = JobsHandlers(site, JobList(header, listing, timer, acted), views, form)
-    asked = [tab.select, timer.tick, acted.change]
+    # Whoever begins a job and is here before the server has heard of it finds it, too.
+    asked = [tab.select, timer.tick, acted.change, *(job.change for job in views.jobs)]
     in_turn(asked, handlers.refresh, visitor, [header, listing, timer])
     # Also while another press is answered: a job that is tried again is looked at first.
     listing.submit(handlers.act, [visitor, *views.jobs], [acted, *views.shown], **EACH)
