@@ -34,8 +34,8 @@ def test_what_no_browser_plays_is_shown_and_what_is_wrong_with_a_voice_is_said(
     visit.held("source", "clip.m2ts")
     expect(visit.box("source")).to_contain_text("This browser cannot play the file itself")
     copy = visit.box("source").locator("video[data-copy]")
-    copy.evaluate("video => video.readyState || new Promise((done) => video.addEventListener('loadedmetadata', done))")
-    assert copy.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 360]
+    expect(copy).to_have_js_property("videoWidth", 640)
+    expect(copy).to_have_js_property("videoHeight", 360)
 
     visit.give_voice(broadcast)
     visit.held("voice", "the sound of a video")
@@ -52,7 +52,7 @@ def test_what_no_browser_plays_is_shown_and_what_is_wrong_with_a_voice_is_said(
     visit.give_source(picture)
     shown = visit.box("source").locator("img[data-copy]")
     expect(shown).to_be_visible()
-    assert shown.evaluate("image => image.naturalWidth") == 64
+    expect(shown).to_have_js_property("naturalWidth", 64)
     expect(visit.box("source")).to_contain_text("This browser cannot show the file itself")
     visit.give_voice(write_wav(tmp_path / "still.wav", np.zeros(16_000)))
     visit.held("voice", "is silent all through")

@@ -85,7 +85,7 @@ def served(
         _, alive = psutil.wait_procs(children, timeout=HANG_SECONDS)
         assert not alive
     left = [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_")]  # PyTorch's own
-    assert end_with == signal.SIGKILL or left == []
+    assert end_with == signal.SIGKILL or left == [], left
 
 
 def _drain(process: subprocess.Popen[str], lines: queue.Queue[str | None], log: list[str]) -> None:
