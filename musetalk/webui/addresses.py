@@ -20,16 +20,30 @@ _JOBS_OF = ("dub", "compare", "presenter")  # the tabs that show jobs
 KEPT = "musetalk-drafts"  # under which the browser's tab keeps what its inputs hold
 
 # While the page is being made to show what the address says, the address must not follow what the page still shows:
-# this counts the steps that have not arrived, the page's opening among them.
-_GOING = "window.musetalkGoing"
+# this is 1 until that has arrived, from the page's opening on. Whoever goes further meanwhile is followed afterwards,
+# for answers to two questions may come in any order: what was asked for is kept beside it.
+_GOING, _ASKED, _GO = "window.musetalkGoing", "window.musetalkAsked", "window.musetalkGo"
 LEAVE_IT = f"if (({_GOING} ?? 1) > 0) return;"
 
-WITH_KEPT = f"""(visitor) => [visitor, sessionStorage.getItem("{KEPT}") ?? ""]"""
-_GO = f"""
+_KEPT = f'sessionStorage.getItem("{KEPT}") ?? ""'
+WITH_KEPT = f"""(visitor) => {{
+  {_ASKED} = window.location.search;
+  return [visitor, {_KEPT}];
+}}"""
+_TRAVEL = f"""
+{_GO} = () => {{
+  {_GOING} = 1;
+  {_ASKED} = window.location.search;
+  trigger("submit", {{ query: {_ASKED}.slice(1), kept: {_KEPT} }});
+}};
 window.addEventListener("popstate", () => {{
-  {_GOING} = ({_GOING} ?? 1) + 1;
-  trigger("submit", {{ query: window.location.search.slice(1), kept: sessionStorage.getItem("{KEPT}") ?? "" }});
+  {LEAVE_IT}
+  {_GO}();
 }});
+"""
+_LAND = f"""
+  if ({_ASKED} !== window.location.search) return void {_GO}();
+  {_GOING} = 0;
 """
 
 
@@ -54,7 +68,7 @@ def _follow(how: str, before: str = "") -> str:
 
 
 FOLLOW = _follow("pushState")
-ARRIVED = _follow("replaceState", f"{_GOING} = ({_GOING} ?? 1) - 1;")  # what is not there any more was not found
+ARRIVED = _follow("replaceState", _LAND)  # what is not there any more was not found
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +96,4 @@ def view_of(query: str | Mapping[str, str]) -> View:
 
 def build_travel() -> gr.HTML:
     """Return a component that is not seen: "submit" says that somebody went back or forward, with {query, kept}."""
-    return gr.HTML("", js_on_load=_GO, visible="hidden")
+    return gr.HTML("", js_on_load=_TRAVEL, visible="hidden")

@@ -73,9 +73,7 @@ def build_page(site: Site) -> gr.Blocks:
         tells = wire_told(site, views, visitor, told)
         opened.then(tells.tell, [visitor, told[1], *views.jobs], tells.told, **UNQUEUED)
         travel = build_travel()
-        # Each step, and one after the other: whoever goes back twice means the second one.
-        in_order: dict[str, Any] = {**EACH, "concurrency_limit": 1}
-        went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **in_order)
+        went = travel.submit(views.go, [visitor, *views.jobs], views.shown, **EACH)
         for arrived in (opened, went):
             arrived.then(None, views.jobs, js=ARRIVED, api_visibility="private")
         changes = [tab.select for tab in (dub_tab, compare_tab, presenter_tab, live_tab, jobs_tab, models_tab)]

@@ -50,6 +50,7 @@ __all__ = [
     "BY_THE_APP",
     "ENHANCER",
     "QUEUED",
+    "TWO_FRAMES",
     "APIResponse",
     "Browser",
     "BrowserContext",
@@ -88,7 +89,7 @@ _PRESS_TWICE = """async (selector) => {
 }"""
 _ENDED = re.compile("Done|Failed|Stopped")
 _SIZE = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"  # once it has come
-_TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PLAY = """async (video) => {
   video.muted = true;
   video.currentTime = 0;
@@ -327,7 +328,7 @@ class Visit:
     def resize(self, width: int, height: int) -> None:
         """Give the page another size, and wait until it has taken that in: what measures itself does so later."""
         self.page.set_viewport_size({"width": width, "height": height})
-        self.page.evaluate(_TWO_FRAMES)
+        self.page.evaluate(TWO_FRAMES)
 
     def choose(self, backend: str) -> None:
         """Choose what paints."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.drive import BY_THE_APP, Clips, Page, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, TWO_FRAMES, Clips, Page, Route, Visit, expect, stored
 from tests.helpers.media import tone, write_video, write_wav
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
@@ -44,8 +44,8 @@ def test_every_tab_has_an_address_and_one_goes_back_and_forward(visit: Visit) ->
         shown_tab(visit, tab)
     page.go_forward()
     shown_tab(visit, "Compare")
-    page.go_back()
-    page.go_back()
+    go_back_twice_with_the_first_question_late(visit)
+    at(page, "?tab=jobs")
     shown_tab(visit, "Jobs")
     page.reload()
     shown_tab(visit, "Jobs")
@@ -89,6 +89,25 @@ def render_again_with(visit: Visit, voice: Path, first: str, jobs_dir: Path) -> 
     assert said[0]["settings"] == said[1]["settings"]
     assert [Path(record["voice"]).name for record in said] == ["voice.wav", "another.wav"]
     assert said[1]["length_seconds"] == pytest.approx(0.5, abs=0.05)
+
+
+def go_back_twice_with_the_first_question_late(visit: Visit) -> None:
+    """Go back twice at once; of what the page asks the server meanwhile, the first question reaches it last."""
+    late: list[Route] = []
+
+    def send(question: Route) -> None:
+        if late or '"query"' not in (question.request.post_data or ""):
+            question.continue_()
+        else:
+            late.append(question)
+
+    visit.page.route("**/gradio_api/queue/join*", send)
+    with visit.page.expect_request("**/gradio_api/queue/join*"):
+        visit.page.go_back()
+        visit.page.go_back()
+    visit.page.evaluate(TWO_FRAMES)
+    late[0].continue_()
+    visit.arrived()
 
 
 def test_stage_report_and_inputs_belong_together_and_are_rendered_again(
