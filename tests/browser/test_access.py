@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,15 @@ GRADIOS = {("aria-allowed-attr", "empty")}  # Gradio's own markup of an empty pi
 SETTLED = """() => Promise.allSettled(
   document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished)
 )"""
+# What axe found of a page at rest: of an element that is gone when it tells, it does not know the place any more.
+CHECKED = """async (options) => {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const { violations } = await axe.run(document, { ...options, resultTypes: ["violations"], elementRef: true });
+    if (violations.every(({ nodes }) => nodes.every(({ element }) => element.isConnected)))
+      return violations.flatMap(({ id, impact, nodes }) => nodes.map(({ target }) => [id, impact, target.join(" ")]));
+  }
+  throw new Error("The page does not come to rest: what axe finds is gone each time");
+}"""
 SIZES = ((1440, 900), (1280, 720), (820, 1180), (390, 844), (844, 390))
 # Heights of what is shown of pictures and players, with the boxes that hold their controls.
 TALLEST = """() => [...document.querySelectorAll(".stage video, .stage .image-frame img")]
@@ -57,16 +65,9 @@ def severe(visit: Visit, *rules: str) -> set[tuple[str, str]]:
     """Rules of axe that the page breaks, of all or of these, each with the element that does."""
     if not visit.page.evaluate("() => 'axe' in window"):
         visit.page.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    violations: list[dict[str, Any]] = visit.page.evaluate(
-        "async (options) => (await axe.run(document, options)).violations", options
-    )
-    return {
-        (violation["id"], " ".join(map(str, node["target"])))
-        for violation in violations
-        for node in violation["nodes"]
-        if violation["impact"] in SEVERE
-    }
+    options = {"runOnly": list(rules)} if rules else {}
+    found: list[tuple[str, str, str]] = visit.page.evaluate(CHECKED, options)
+    return {(rule, where) for rule, impact, where in found if impact in SEVERE}
 
 
 def severe_by_day_and_night(visit: Visit) -> set[tuple[str, str]]:
