@@ -337,7 +337,7 @@ def test_who_leaves_while_it_waits_keeps_no_place(
         for client in (first, third):
             client.say({"type": "stop"})
 
-    serve(avatars, *clients, talk=talk, sessions=1, waiting=1)
+    serve(avatars, *clients, talk=talk, sessions=1, waiting=1, start_seconds=HANG_SECONDS)
 
 
 def test_what_was_said_while_waiting_is_heard_then(avatars: tuple[LipSync, AvatarStore]) -> None:
