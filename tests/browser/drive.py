@@ -90,6 +90,11 @@ _PRESS_TWICE = """async (selector) => {
 _ENDED = re.compile("Done|Failed|Stopped")
 _SIZE = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"  # once it has come
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# The stage shows a job before the address names it.
+_NAMED = """() => {
+  const shown = [...document.querySelectorAll(".mt-status")].find((each) => each.checkVisibility())?.dataset.job;
+  return shown && new URLSearchParams(location.search).get("job") === shown ? shown : null;
+}"""
 PLAY = """async (video) => {
   video.muted = true;
   video.currentTime = 0;
@@ -251,9 +256,8 @@ class Visit:
 
     @property
     def job(self) -> str:
-        """The job that the address names."""
-        expect(self.page).to_have_url(re.compile(r"[?&]job=[0-9a-f]{32}"))
-        return self.page.url.split("job=")[1][:32]
+        """The job that is shown, once the address names it."""
+        return str(self.page.wait_for_function(_NAMED).json_value())
 
     def say(self, text: str) -> None:
         """Wait for the state of the watched render; where it ends, and not well, what the page says of it is told."""

@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.integration, BY_OTHERS]
 SOUND_TRACK, AAC_SAMPLES, AAC_RATE = 2, 1024, 48_000
 SILENT = 20  # bytes of a packet of AAC in which a tone is heard are more by that
 HEADS = 130  # bytes of a fragment beside its packet, and some
+PLAYED = """video => Array.from({ length: video.played.length },
+  (_, each) => [video.played.start(each), video.played.end(each)])"""
 NOW = "[performance.now(), document.querySelector('#live video').currentTime]"
 STOOD_STILL = """([since, shown]) => {
   const { readyState, currentTime } = document.querySelector("#live video");
@@ -171,7 +173,10 @@ def test_a_file_is_spoken_with_its_sound(new_visitor: Callable[..., Visit], serv
     assert_sounding(stage.heard)
     assert stage.heard.seconds == pytest.approx(2.0, abs=0.2)
     heard = stage.video.evaluate("video => video.webkitAudioDecodedByteCount")
-    assert heard > 0.9 * sum(sounds[number] - HEADS for number in range(round(spoken[-1][1] * AAC_RATE / AAC_SAMPLES)))
+    played = stage.video.evaluate(PLAYED)  # what comes much too late on a busy machine is left out
+    packets = {number: number * AAC_SAMPLES / AAC_RATE for number in sounds}
+    due = [number for number, time in packets.items() if any(begin <= time < end for begin, end in played)]
+    assert heard > 0.9 * sum(sounds[number] - HEADS for number in due if packets[number] < spoken[-1][1])
 
 
 def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
@@ -200,7 +205,7 @@ def test_an_interruption_ends_the_speech_and_a_stall_is_made_up_for(
         page.wait_for_function("after => document.querySelector('#live video').currentTime > after", arg=spoken + 0.5)
         assert_sounding(stage.heard)
         assert "speaking" not in stage.heard.since_interrupted  # nothing more of the file
-        assert stage.video.evaluate("video => video.muted") is False
+        expect(stage.video).to_have_js_property("muted", False)  # as soon as that moment's picture is shown
         assert_texts_are_read(stage)
         stage.press("Stop")
         stage.says("Stopped.")
@@ -290,6 +295,7 @@ def test_it_is_for_everybody(new_visitor: Callable[..., Visit], server: Served) 
     for name in ("Dub", "Compare", "Presenter", "Live", "Jobs", "Models"):
         expect(stage.visit.page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # in no menu
     stage.visit.unfold("Make an avatar")
+    expect(stage.visit.page.get_by_label("Name", exact=True)).to_be_hidden()
     stage.visit.page.get_by_role("combobox", name="Avatar").focus()
     for name in ("Delete", "Make an avatar", "Start", "Microphone", "Speak a file", "Mute"):
         stage.visit.page.keyboard.press("Tab")

@@ -16,10 +16,10 @@ from tests.helpers.served import Served
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
 SCRIPT = "# Apples\n\n[slide red.png]\n- Sweet\n"
-HEARD = """audio => new Promise((resolve) => {
-  const look = () => (audio.currentTime > 0 ? resolve(audio.duration) : setTimeout(look, 20));
-  look();
-})"""
+HEARD = """() => {
+  const audio = document.querySelector("#reading audio");
+  return audio?.currentTime > 0 && audio.duration > 1;
+}"""
 # Another tab begins with what this one has kept by then: what was typed, before the page does anything else.
 TYPE_AND_OPEN = """text => {
   const field = document.querySelector("#script textarea");
@@ -27,14 +27,16 @@ TYPE_AND_OPEN = """text => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
   window.open("?tab=presenter");
 }"""
-# With a cue that is to be seen: one of a track that shows.
-CAPTION = """async (video) => {
-  video.muted = true;
-  await video.play();
-  const shown = () => [...video.textTracks].filter((track) => track.mode === "showing");
-  const seen = () => shown().map((track) => track.activeCues[0]);
-  while (!seen().some(Boolean)) await new Promise((resolve) => setTimeout(resolve, 20));
-  return seen().find(Boolean).text;
+# What is to be seen in the midst of the first cue: of a track that shows, which comes when it likes.
+CAPTION = """() => {
+  const video = document.querySelector("#talk-result video");
+  const track = [...(video?.textTracks ?? [])].find((each) => each.mode === "showing");
+  const cue = track?.cues?.[0];
+  if (!cue || !video.readyState || video.seeking) return null;
+  const middle = (cue.startTime + cue.endTime) / 2;
+  if (Math.abs(video.currentTime - middle) < 0.05) return track.activeCues[0]?.text;
+  video.currentTime = middle;
+  return null;
 }"""
 
 
@@ -62,7 +64,7 @@ def hear(visit: Visit) -> None:
     """Press, hear it at once, and go to where a bullet is spoken."""
     visit.button("Read aloud").click()
     sound = visit.page.locator("#reading audio")
-    assert sound.evaluate(HEARD) > 1
+    visit.page.wait_for_function(HEARD)
     lines = visit.page.locator("#reading .mt-talk-items button")
     expect(lines).to_have_text([re.compile(each) for each in ("0:00.*Apples", "0:0.*red.png", "0:0.*Sweet")])
     lines.last.click()
@@ -73,7 +75,7 @@ def hear(visit: Visit) -> None:
 
 def caption_seen(visit: Visit) -> str:
     """What the player shows of its captions, which nobody has switched on, once there is one."""
-    return str(visit.page.locator("#talk-result video").evaluate(CAPTION))
+    return str(visit.page.wait_for_function(CAPTION).json_value())
 
 
 def captions(visit: Visit) -> str:

@@ -43,6 +43,7 @@ def test_the_keyboard_leads_past_inputs_and_backends_and_soon_to_what_starts(vis
     skip.focus()
     expect(skip).to_have_text("Skip to Compare")
     visit.tab("Models")
+    expect(page.locator(".stage .actions button.primary:visible")).to_have_count(0)
     skip.focus()
     expect(skip).to_have_text("Skip to Generate")
     page.keyboard.press("Enter")

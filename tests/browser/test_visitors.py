@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_with_logins_nothing_is_shown_before_and_only_ones_own_after(
         log_in(ann, "ann", "one")
         job = ann.generate(clips.source, clips.voice)
         ann.say("Done")
+        expect(ann.video).to_have_attribute("src", re.compile("."))
         result = ann.video.get_attribute("src") or ""
         assert ann.page.request.get(result).status == 200
         closed = {"config", "gradio_api/info", "gradio_api/openapi.json", result.removeprefix(server.address)}
