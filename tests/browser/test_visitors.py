@@ -54,6 +54,7 @@ def test_a_killed_server_keeps_what_was_done_and_goes_on_with_what_was_not(
         done = visit.generate(clips.source, clips.voice)
         visit.say("Done")
         visit.box("voice").get_by_role("button", name="Remove").click()
+        expect(visit.box("voice")).to_contain_text("Drop a recording here")
         visit.give_voice(clips.long_voice)
         visit.held("voice", clips.long_voice.name)
         visit.button("Generate").click()
