@@ -23,6 +23,7 @@ from hybrid.conditioning import PUBLISHED_SEED, Conditioning
 from hybrid.unet3d.deep import DeepFeatures
 from musetalk.runtime.device import Compute
 from musetalk.settings import PRESET_STEPS
+from musetalk.utils.modules import importing
 
 Solver: TypeAlias = Literal["ddim", "dpm++"]
 StepCallback: TypeAlias = Callable[[int, int], None]
@@ -224,7 +225,8 @@ def make_scheduler(solver: Solver, steps: int) -> Any:  # noqa: ANN401 - diffuse
     Raises:
         ValueError: There is no such solver, or no such number of steps.
     """
-    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler  # noqa: PLC0415 - slow to import
+    with importing():
+        from diffusers import DDIMScheduler, DPMSolverMultistepScheduler  # noqa: PLC0415 - slow to import
 
     if not 1 <= steps <= 1000:
         raise ValueError(f"{steps} is no number of steps: 1 to 1000 are")

@@ -14,6 +14,7 @@ from musetalk.backends.latent.positional_encoding import position_table
 from musetalk.backends.latent.upsampling import with_quick_upsampling
 from musetalk.backends.latent.vae import weights_in
 from musetalk.runtime.checkpoint import fill, load_state_dict
+from musetalk.utils.modules import importing
 from musetalk.weights import preferred
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def load_unet3d(
         BackendError: The file is missing, damaged, or another network's: names the first tensors that are missing, or
             of another shape.
     """
-    from hybrid.unet3d.unet import UNet3D  # noqa: PLC0415 - diffusers is slow to import
+    with importing():
+        from hybrid.unet3d.unet import UNet3D  # noqa: PLC0415 - diffusers is slow to import
 
     path = weights_in(path, *WEIGHTS) if path.is_dir() else preferred(path)
     state = load_state_dict(path)

@@ -14,6 +14,7 @@ from musetalk.audio.mel import FFT_SIZE, HOP
 from musetalk.audio.types import MUSETALK_FEATURES, AudioFeatureSpec
 from musetalk.errors import PATH, CheckpointError, WeightsError
 from musetalk.utils.arrays import Float32Array
+from musetalk.utils.modules import importing
 from musetalk.weights import first_of
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def load_whisper(
 
 
 def _read_config(path: Path) -> WhisperConfig:
-    from transformers import WhisperConfig  # noqa: PLC0415 - heavy
+    with importing():
+        from transformers import WhisperConfig  # noqa: PLC0415 - heavy
 
     try:
         return WhisperConfig.from_json_file(path)
@@ -153,7 +155,8 @@ def _read_filters(path: Path, config: WhisperConfig) -> npt.NDArray[np.float64]:
     Raises:
         CheckpointError: It is damaged, or describes another analysis than Whisper's, or does not fit the network.
     """
-    from transformers import WhisperFeatureExtractor  # noqa: PLC0415 - heavy
+    with importing():
+        from transformers import WhisperFeatureExtractor  # noqa: PLC0415 - heavy
 
     try:
         extractor: Any = WhisperFeatureExtractor.from_json_file(path)
@@ -172,7 +175,8 @@ def _read_filters(path: Path, config: WhisperConfig) -> npt.NDArray[np.float64]:
 
 def _build(config: WhisperConfig, path: Path) -> WhisperEncoder:
     """Build the encoder and fill it with its part of a checkpoint."""
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder  # noqa: PLC0415 - heavy
+    with importing():
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder  # noqa: PLC0415 - heavy
 
     from musetalk.runtime.checkpoint import built, fill, load_state_dict  # noqa: PLC0415 - imports torch
 

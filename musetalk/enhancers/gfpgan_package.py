@@ -30,6 +30,7 @@ from musetalk.enhancers.network_enhancer import (
 from musetalk.errors import PATH, OutOfMemoryError, PackageError
 from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute, out_of_memory_as
+from musetalk.utils.modules import importing
 
 _ARCHITECTURE = "gfpgan.archs.gfpganv1_clean_arch"
 _GONE = "torchvision.transforms.functional_tensor"  # since torchvision 0.17; all that basicsr takes from it:
@@ -86,7 +87,7 @@ def original_class() -> Callable[..., nn.Module]:
         PackageError: The package, or one that it needs, cannot be imported.
     """
     try:
-        with _mended():
+        with importing(), _mended():
             return cast("Callable[..., nn.Module]", importlib.import_module(_ARCHITECTURE).GFPGANv1Clean)
     except _BROKEN as error:
         raise PackageError(

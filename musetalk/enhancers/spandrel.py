@@ -23,6 +23,7 @@ from musetalk.enhancers.network_enhancer import (
 from musetalk.errors import PATH, CheckpointError, OutOfMemoryError
 from musetalk.runtime.checkpoint import load_state_dict
 from musetalk.runtime.device import Compute, out_of_memory_as
+from musetalk.utils.modules import importing
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -74,7 +75,8 @@ def _enhancement(described: ImageModelDescriptor[nn.Module], compute: Compute) -
 
 def _described(path: Path) -> ImageModelDescriptor[nn.Module]:
     """Return the network of a file, float32 on the CPU, if it is one that can enhance faces."""
-    from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError  # noqa: PLC0415 - slow to import
+    with importing():
+        from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError  # noqa: PLC0415 - slow to import
 
     state = load_state_dict(path)
     try:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from musetalk.runtime.stop_points import with_stop_points
+from musetalk.utils.modules import importing
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -92,8 +93,9 @@ def in_int8(network: _Network) -> _Network:
     Args:
         network: In float32, on a CPU for which `speed.multiplies_int8`.
     """
-    from diffusers.models.activations import GEGLU  # noqa: PLC0415 - slow to import
-    from diffusers.models.resnet import ResnetBlock2D  # noqa: PLC0415
+    with importing():
+        from diffusers.models.activations import GEGLU  # noqa: PLC0415 - slow to import
+        from diffusers.models.resnet import ResnetBlock2D  # noqa: PLC0415
 
     for block in network.modules():
         if isinstance(block, ResnetBlock2D) and isinstance(block.nonlinearity, nn.SiLU):

@@ -1,9 +1,14 @@
-"""Modules that others may have imported."""
+"""Modules that several threads import, or look for."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
 from types import ModuleType
+
+_one_at_a_time = RLock()  # for all of the process, as what is imported is
 
 
 def imported(name: str) -> ModuleType | None:
@@ -14,3 +19,14 @@ def imported(name: str) -> ModuleType | None:
     module = sys.modules.get(name)
     begun = getattr(getattr(module, "__spec__", None), "_initializing", False)  # what an `import` itself looks at
     return None if begun else module
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import inside the `with` block what imports itself in circles, as diffusers, transformers and spandrel do.
+
+    Where two threads come upon such a circle from two sides, Python gives one of them a module that is not whole, so
+    that they do not wait for each other forever, and its import fails. Here one waits until the other is through.
+    """
+    with _one_at_a_time:
+        yield

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from musetalk.runtime.stop_points import with_stop_points
+from musetalk.utils.modules import importing
 
 if TYPE_CHECKING:
     from diffusers.models.upsampling import Upsample2D
@@ -54,7 +55,8 @@ class UpsampledConv(nn.Module):
 
 def with_quick_upsampling(network: _Network) -> _Network:
     """Replace the upsampling layers of a network of diffusers' blocks by `UpsampledConv`, where that is the same."""
-    from diffusers.models.upsampling import Upsample2D  # noqa: PLC0415 - slow to import
+    with importing():
+        from diffusers.models.upsampling import Upsample2D  # noqa: PLC0415 - slow to import
 
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):

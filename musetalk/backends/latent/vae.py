@@ -16,6 +16,7 @@ from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Compute
 from musetalk.runtime.int8 import in_int8
 from musetalk.utils.arrays import UInt8Array
+from musetalk.utils.modules import importing
 from musetalk.utils.plain_json import read_plain_json
 from musetalk.weights import first_of
 
@@ -204,7 +205,8 @@ def load_vae(folder: Path) -> AutoencoderKL:
     Raises:
         BackendError: A file is missing, damaged, or another network's.
     """
-    from diffusers import AutoencoderKL  # noqa: PLC0415 - slow to import
+    with importing():
+        from diffusers import AutoencoderKL  # noqa: PLC0415 - slow to import
 
     def build(config: dict[str, Any]) -> AutoencoderKL:
         vae: AutoencoderKL = AutoencoderKL.from_config(config)
@@ -245,7 +247,8 @@ def load_tiny(folder: Path) -> AutoencoderTiny:
     Raises:
         BackendError: A file is missing, damaged, or another network's.
     """
-    from diffusers import AutoencoderTiny  # noqa: PLC0415 - slow to import
+    with importing():
+        from diffusers import AutoencoderTiny  # noqa: PLC0415 - slow to import
 
     return _load(folder, AutoencoderTiny.from_config, *_WHOLE)
 

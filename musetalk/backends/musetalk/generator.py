@@ -21,6 +21,7 @@ from musetalk.runtime.checkpoint import built, fill, load_state_dict
 from musetalk.runtime.device import Batches, Compute
 from musetalk.runtime.int8 import in_int8
 from musetalk.settings import V1Speech
+from musetalk.utils.modules import importing
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -94,7 +95,8 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     Raises:
         BackendError: A file is missing, damaged, or another network's.
     """
-    from diffusers import UNet2DConditionModel  # noqa: PLC0415 - slow to import
+    with importing():
+        from diffusers import UNet2DConditionModel  # noqa: PLC0415 - slow to import
 
     path = weights_in(folder, *_WEIGHTS)
     config = read_config(folder / "musetalk.json")
