@@ -36,6 +36,10 @@ def test_what_no_browser_plays_is_shown_and_what_is_wrong_with_a_voice_is_said(
     copy = visit.box("source").locator("video[data-copy]")
     expect(copy).to_have_js_property("videoWidth", 640)
     expect(copy).to_have_js_property("videoHeight", 360)
+    visit.box("source").get_by_role("button", name="Remove").click()
+    expect(copy).to_have_count(0)
+    visit.give_source(broadcast)  # once more
+    expect(copy).to_have_js_property("videoWidth", 640)
 
     visit.give_voice(broadcast)
     visit.held("voice", "the sound of a video")

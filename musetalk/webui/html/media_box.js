@@ -141,6 +141,7 @@ watch("value", () => {
     props.value = shown; // the copy of another file, which came too late
     return paint();
   }
+  if (box.dataset.file !== file || box.hasAttribute("data-copied")) unplayable = ""; // it may come again
   file = box.dataset.file;
   shown = props.value;
   // An empty box answers an older wish, such as Remove, while a newer file is looked at; unless that one was refused.
