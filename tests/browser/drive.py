@@ -307,10 +307,12 @@ class Visit:
     def give(self, source: Path, voice: Path) -> None:
         """Upload both, and wait until the page has them."""
         self.give_source(source)
+        self.held("source", source.name)
         expect(self.frame).to_be_attached()
         self.page.locator("#frame").scroll_into_view_if_needed()  # far below the screen, pictures are not fetched
         expect(self.frame).to_be_visible()
         self.give_voice(voice)
+        self.held("voice", voice.name)
         expect(self.page.get_by_test_id("waveform-Voice: a recording, or speak now").first).to_be_visible()
 
     def generate(self, source: Path, voice: Path) -> str:

@@ -47,7 +47,7 @@ def belated_answer(page: Page) -> Iterator[None]:
         else:
             route.fulfill(response=answer)
 
-    page.route("**/gradio_api/run/**", hold)
+    page.route(AT_ONCE, hold)
     while not held:
         page.wait_for_timeout(50)  # the page asks again and again
     yield
@@ -79,7 +79,7 @@ def hear_of_the_end(visit: Visit) -> None:
     page = visit.page
     with held_back(page, AT_ONCE):  # as a short render may be done before one is told that it was begun
         visit.button("Generate").click()
-        expect(page).to_have_title(re.compile("^(Waiting|Rendering) . MuseTalk Hybrid$"))
+        expect(page).to_have_title(re.compile(r"^(\d+%|Waiting|Rendering) . MuseTalk Hybrid$"))
         page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
     visit.say("Done")
     expect(visit.video).to_be_in_viewport()
