@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
+import threading
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -21,13 +22,31 @@ _SIDE_OF_PAIRS, _PAIRS = 768, 15
 _WORTH_DIGITS = 1.3  # times as quick as float32 that bfloat16, which has 8 bits for its digits, has to be
 
 
-@functools.cache
+_measuring = threading.RLock()  # for all of the process: two threads that measure at once find each half the machine
+
+
 def matmul_rate(device: str = "auto") -> float:
     """GFLOP/s in large matrix products, in the numbers that networks run with here: fp16 on a GPU, else `cpu_numbers`.
 
     Args:
         device: As settings name it; "auto": a GPU where there is one.
     """
+    with _measuring:
+        return _measured_rate(device)
+
+
+def cpu_numbers() -> CpuNumbers:
+    """Return which numbers networks are quickest in on this CPU, where that is worth the digits.
+
+    bfloat16 is tried where the processor says that it multiplies it. Whether it gains is measured: with AMX, and on
+    AMD's processors, it is about twice as quick as float32; on Intel's that have AVX-512 BF16 alone, half as quick.
+    """
+    with _measuring:
+        return _measured_numbers()
+
+
+@functools.cache
+def _measured_rate(device: str) -> float:
     import torch  # noqa: PLC0415 - slow to import, and only where a network is asked for
 
     if device != "cpu" and torch.cuda.is_available():
@@ -36,12 +55,7 @@ def matmul_rate(device: str = "auto") -> float:
 
 
 @functools.cache
-def cpu_numbers() -> CpuNumbers:
-    """Return which numbers networks are quickest in on this CPU, where that is worth the digits.
-
-    bfloat16 is tried where the processor says that it multiplies it. Whether it gains is measured: with AMX, and on
-    AMD's processors, it is about twice as quick as float32; on Intel's that have AVX-512 BF16 alone, half as quick.
-    """
+def _measured_numbers() -> CpuNumbers:
     return "bf16" if multiplies_bf16() and _gain_by_bf16() >= _WORTH_DIGITS else "fp32"
 
 

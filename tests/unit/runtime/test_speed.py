@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,9 +14,10 @@ from musetalk.runtime.speed import cpu_numbers, matmul_rate, multiplies_bf16
 
 @pytest.fixture(autouse=True)
 def _measured_anew() -> Iterator[None]:
-    cpu_numbers.cache_clear()
+    forget = speed._measured_numbers.cache_clear
+    forget()
     yield
-    cpu_numbers.cache_clear()
+    forget()
 
 
 def processor(monkeypatch: pytest.MonkeyPatch, gain: float, **capabilities: bool) -> None:
@@ -49,6 +51,23 @@ def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monkey
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not multiplies_bf16()
     assert cpu_numbers() == "fp32"
+
+
+def test_who_asks_while_another_thread_measures_waits_for_what_that_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor(monkeypatch, 2.1, avx512_bf16=True)
+    tell, other, measured_by = speed._product_seconds, threading.Thread(target=cpu_numbers), []
+
+    def measure(left: torch.Tensor) -> float:
+        measured_by.append(threading.current_thread())
+        if len(measured_by) == 1:
+            other.start()
+            other.join(0.1)  # it would be through by now, had it not to wait
+        return tell(left)
+
+    monkeypatch.setattr(speed, "_product_seconds", measure)
+    assert cpu_numbers() == "bf16"
+    other.join()
+    assert set(measured_by) == {threading.current_thread()}
 
 
 def test_this_machine_has_a_rate() -> None:
