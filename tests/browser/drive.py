@@ -228,7 +228,11 @@ class Visit:
         return self.page.get_by_role("button", name=name, exact=True)
 
     def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).click()
+        """Scroll up to the tabs, and open one: where a render ends, a page that is scrolled down becomes shorter."""
+        tab = self.page.get_by_role("tab", name=name, exact=True)
+        tab.scroll_into_view_if_needed()
+        self.page.evaluate(TWO_FRAMES)
+        tab.click()
 
     def press_twice(self, selector: str) -> None:
         """Press what asks once more before it deletes, as who means it does: neither at once nor much later."""
