@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.drive import BY_THE_APP, TWO_FRAMES, Clips, Page, Route, Visit, expect, stored
+from tests.browser.drive import BY_THE_APP, QUEUED, TWO_FRAMES, Clips, Page, Route, Visit, expect, stored
 from tests.helpers.media import tone, write_video, write_wav
 
 pytestmark = [pytest.mark.integration, BY_THE_APP]
@@ -101,10 +101,11 @@ def go_back_twice_with_the_first_question_late(visit: Visit) -> None:
         else:
             late.append(question)
 
-    visit.page.route("**/gradio_api/queue/join*", send)
-    with visit.page.expect_request("**/gradio_api/queue/join*"):
-        visit.page.go_back()
-        visit.page.go_back()
+    visit.page.route(QUEUED, send)
+    visit.page.go_back()
+    visit.page.go_back()
+    while not late:
+        visit.page.wait_for_timeout(20)  # a busy page asks later
     visit.page.evaluate(TWO_FRAMES)
     late[0].continue_()
     visit.arrived()
